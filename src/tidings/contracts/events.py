@@ -1,0 +1,135 @@
+"""What services tell one another over NATS. A JetStream message carries a batch; broadcasts are core NATS.
+
+Hot subjects end in `.<partition>`; every consumer is idempotent on `(chatId, seq)`, since an event may come
+again in another batch.
+"""
+
+import zlib
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Raw
+
+MESSAGES: Final = "MESSAGES"
+CHATS: Final = "CHATS"
+DEAD: Final = "DEAD"
+
+STREAMS: Final = {
+    MESSAGES: ["msg.new.*", "msg.edited.*", "msg.deleted.*", "msg.reaction.*", "msg.status.updated.*"],
+    CHATS: ["chat.created", "chat.updated", "group.member.added", "group.member.removed"],
+    DEAD: ["dead.>"],
+}
+"""Stream to subjects, without the namespace prefix."""
+
+
+def partition(chat_id: str, partitions: int) -> int:
+    """The partition of a chat: the same in every process and release."""
+    return zlib.crc32(chat_id.encode()) % partitions
+
+
+class LogEvent(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """One stored entry of a chat log, with the frame its readers get, encoded once by message-service.
+
+    `frame` is the same for everyone, except `message.vote`, whose `votes` are completed per reader from `ballots`.
+    """
+
+    chat_id: str
+    seq: int
+    kind: Literal["message", "notice", "change"]
+    sender_id: str | None
+    message_id: str  # of a change: the message it changes
+    frame: Raw
+    origin: str | None = None  # the socket that sent it: it gets `message.sent` instead
+    membership: bool = False  # a notice that changes who reads: drop what is cached of this chat
+    mentions: list[str] = []
+    ballots: dict[str, list[str]] | None = None
+    only: list[str] | None = None  # deliver to these alone (delete for me); `seq` is then 0
+    at_ms: int = 0
+
+
+class LogBatch(msgspec.Struct, rename="camel"):
+    """`msg.new`, `msg.edited`, `msg.deleted`, `msg.reaction`: entries of one partition in log order."""
+
+    events: list[LogEvent]
+
+
+class StatusEvent(msgspec.Struct, rename="camel", kw_only=True):
+    """One watermark that moved; `to` are the people who may know."""
+
+    chat_id: str
+    user_id: str
+    status: Literal["delivered", "read"]
+    seq: int
+    at: str
+    to: list[str]
+
+
+class StatusBatch(msgspec.Struct, rename="camel"):
+    """`msg.status.updated`."""
+
+    events: list[StatusEvent]
+
+
+class ChatEvent(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """`chat.created`, `chat.updated`, `group.member.added`, `group.member.removed`.
+
+    `audience` are the people whose devices get a frame; each gets the chat as they see it. `seq` is the notice's.
+    """
+
+    event_id: str
+    chat_id: str
+    actor_id: str | None
+    audience: list[str]
+    user_ids: list[str] = []
+    seq: int = 0
+    at: str = ""
+
+
+# -- broadcasts: at most once, so everything they touch expires by itself besides ---------------------
+
+
+SESSION_REVOKED: Final = "session.revoked"
+BLOCKS_CHANGED: Final = "blocks.changed"
+PRIVACY_CHANGED: Final = "privacy.changed"
+PRESENCE_CHANGED: Final = "presence.changed"
+USER_DELETED: Final = "user.deleted"
+MEDIA_UPDATED: Final = "media.updated"
+
+
+class SessionRevoked(msgspec.Struct, rename="camel"):
+    """Gateway and websocket instances drop the session at once."""
+
+    user_id: str
+    session_id: str
+
+
+class BlocksChanged(msgspec.Struct, rename="camel"):
+    """`user_id` blocked or unblocked `other_id`."""
+
+    user_id: str
+    other_id: str
+    blocked: bool
+
+
+class PrivacyChanged(msgspec.Struct, rename="camel"):
+    user_id: str
+    read_receipts: bool
+
+
+class PresenceChanged(msgspec.Struct, rename="camel"):
+    """Told by the websocket instance that saw the first socket open or the last one gone for 10 s."""
+
+    user_id: str
+    online: bool
+    at_ms: int
+
+
+class UserDeleted(msgspec.Struct, rename="camel"):
+    user_id: str
+
+
+class MediaUpdatedEvent(msgspec.Struct, rename="camel"):
+    """The state of a file changed; its owner's sockets get `media.updated`."""
+
+    owner_id: str
+    media: Raw

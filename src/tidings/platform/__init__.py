@@ -1,0 +1,1 @@
+"""What every service needs and none owns: settings, logs, metrics, traces, servers, stores, events."""
