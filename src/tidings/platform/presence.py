@@ -1,0 +1,98 @@
+"""Who is connected where, in Redis: written by websocket instances, read by user, notification and websocket.
+
+`routes:<instance>` is the set of people with a socket on that instance. It lives as long as the instance's
+heartbeat, so a killed instance takes all its people with it, and one lookup per instance answers for any
+number of people. `lingering` holds who closed the last socket less than 10 s ago: they still count as online.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final, cast
+
+from tidings.contracts.times import now_ms
+from tidings.platform.redis import Client
+
+HEARTBEAT_S: Final = 3.0
+TTL_S: Final = 10  # an instance silent for this long is gone
+LINGER_S: Final = 10.0  # contract: offline comes 10 s after the last socket closed
+
+
+class Presence:
+    """The presence keys of one system."""
+
+    def __init__(self, redis: Client, namespace: str) -> None:
+        self._redis = redis
+        self._instances = f"{namespace}:instances"
+        self._lingering = f"{namespace}:lingering"
+        self._routes = f"{namespace}:routes:"
+
+    async def beat(self, instance: str) -> bool:
+        """Keep an instance's people alive for another TTL. False: Redis has forgotten them, register anew."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zadd(self._instances, {instance: now_ms() + TTL_S * 1000})
+        pipe.zremrangebyscore(self._instances, 0, now_ms() - 60_000)
+        pipe.expire(self._routes + instance, TTL_S)
+        results = await pipe.execute()
+        return bool(results[2])
+
+    async def add(self, instance: str, user_ids: Sequence[str]) -> None:
+        """Register people on an instance (before they get `ready`)."""
+        pipe = self._redis.pipeline(transaction=False)
+        for start in range(0, len(user_ids), 1000):
+            pipe.sadd(self._routes + instance, *user_ids[start : start + 1000])
+        pipe.expire(self._routes + instance, TTL_S)
+        if user_ids and len(user_ids) <= 1000:
+            pipe.zrem(self._lingering, *user_ids)
+        await pipe.execute()
+
+    async def remove(self, instance: str, user_id: str, *, linger: bool) -> None:
+        """The last socket of a person on this instance closed."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.srem(self._routes + instance, user_id)
+        if linger:
+            pipe.zadd(self._lingering, {user_id: now_ms()})
+        await pipe.execute()
+
+    async def forget(self, instance: str) -> None:
+        """Drop an instance and all its people: it stopped, or nobody heard a publish to it."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.delete(self._routes + instance)
+        pipe.zrem(self._instances, instance)
+        await pipe.execute()
+
+    async def instances(self) -> list[str]:
+        """The instances whose heartbeat is not too old."""
+        found = await self._redis.zrangebyscore(self._instances, now_ms(), "+inf")
+        return [name.decode() for name in found]
+
+    async def located(self, instances: Sequence[str], user_ids: Sequence[str]) -> list[list[bool]]:
+        """Per instance, for each of these people: have they a socket there?"""
+        if not instances or not user_ids:
+            return [[False] * len(user_ids) for _ in instances]
+        pipe = self._redis.pipeline(transaction=False)
+        for instance in instances:
+            pipe.execute_command("SMISMEMBER", self._routes + instance, *user_ids)
+        return [[bool(flag) for flag in row] for row in await pipe.execute()]
+
+    async def online(self, user_ids: Sequence[str], *, lingering: bool = True) -> list[bool]:
+        """Who is online, in the order asked. Without `lingering`: who has a socket at this moment."""
+        if not user_ids:
+            return []
+        rows = await self.located(await self.instances(), user_ids)
+        found = [any(column) for column in zip(*rows, strict=True)] if rows else [False] * len(user_ids)
+        if lingering and not all(found):
+            since = now_ms() - int(LINGER_S * 1000)
+            scores = await cast(
+                "Awaitable[list[Any]]", self._redis.execute_command("ZMSCORE", self._lingering, *user_ids)
+            )
+            found = [seen or (s is not None and float(s) > since) for seen, s in zip(found, scores, strict=True)]
+        return found
+
+    async def lapse(self) -> list[str]:
+        """Take the people whose linger time is over; each is told to exactly one caller."""
+        until = now_ms() - int(LINGER_S * 1000)
+        script = (
+            "local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1000) "
+            "if #due > 0 then redis.call('ZREM', KEYS[1], unpack(due)) end return due"
+        )
+        due = await cast("Awaitable[list[bytes]]", self._redis.eval(script, 1, self._lingering, str(until)))
+        return [user_id.decode() for user_id in due]
