@@ -103,7 +103,6 @@ def embed(data_dir: Path, ports: Ports) -> Store:
             probe=probe,
             settle=settle,
             stop_signal=signal.SIGINT,  # "fast": ends sessions instead of waiting for them
-           ,
             stop_timeout_s=15,
         ),
         environ,
