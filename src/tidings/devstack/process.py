@@ -5,6 +5,7 @@ belongs to the *thread* that forked, so children are only ever spawned from the 
 """
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -98,6 +99,11 @@ class Child:
 
     def kill(self) -> None:
         if self.alive:
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def sweep(self) -> None:
+        """Once it has ended: end what is left of its process group, such as workers of a killed service."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
 

@@ -116,7 +116,14 @@ class Bus:
         await self._client.subscribe(self.subject(subject), cb=receive)
 
     async def consume(
-        self, stream: str, name: str, subjects: list[str], handler: Handler, *, in_flight: int = 1, skip_older_s: float | None = None
+        self,
+        stream: str,
+        name: str,
+        subjects: list[str],
+        handler: Handler,
+        *,
+        in_flight: int = 1,
+        skip_older_s: float | None = None,
     ) -> "Consumer":
         """Start a durable consumer that all instances share. `in_flight` 1 keeps the order of its subjects."""
         consumer = Consumer(self, stream, name, subjects, handler, in_flight, skip_older_s)
@@ -181,7 +188,14 @@ class Consumer:
     """
 
     def __init__(
-        self, bus: Bus, stream: str, name: str, subjects: list[str], handler: Handler, in_flight: int, skip_older_s: float | None
+        self,
+        bus: Bus,
+        stream: str,
+        name: str,
+        subjects: list[str],
+        handler: Handler,
+        in_flight: int,
+        skip_older_s: float | None,
     ) -> None:
         self._bus = bus
         self._stream = bus.stream(stream)
@@ -214,7 +228,9 @@ class Consumer:
             return
         last = (await js.stream_info(self._stream)).state.last_seq
         if info.delivered is not None and info.delivered.stream_seq > last:
-            _log.warning("consumer was ahead of its stream", consumer=self._name, at=info.delivered.stream_seq, last=last)
+            _log.warning(
+                "consumer was ahead of its stream", consumer=self._name, at=info.delivered.stream_seq, last=last
+            )
             await js.delete_consumer(self._stream, self._name)
             await self._create(DeliverPolicy.BY_START_TIME, datetime.now(UTC) - timedelta(seconds=REPLAY_S))
 

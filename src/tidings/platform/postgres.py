@@ -17,7 +17,9 @@ UNREACHABLE = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNo
 
 
 @asynccontextmanager
-async def connect(url: str, schema: str, migrations: Path, *, size: int = 8, timeout_s: float = 3.0) -> AsyncIterator[Pool]:
+async def connect(
+    url: str, schema: str, migrations: Path, *, size: int = 8, timeout_s: float = 3.0
+) -> AsyncIterator[Pool]:
     """A pool of at most `size` connections with `search_path` set to `schema`, migrated. Statements end after
     `timeout_s` by themselves, so that no lock or plan can hold a request."""
 

@@ -1,0 +1,26 @@
+"""When a child that died is started again, and when it is given up. Pure: times and chance come in as values."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+FIRST_DELAY_S = 0.1  # a single crash costs its users next to nothing
+MAX_DELAY_S = 10.0
+DEATHS_TO_GIVE_UP = 6
+WINDOW_S = 60.0
+
+
+@dataclass
+class RestartPolicy:
+    """Exponential backoff with jitter; given up after DEATHS_TO_GIVE_UP deaths within WINDOW_S."""
+
+    _deaths: deque[float] = field(default_factory=deque)
+
+    def died(self, now_s: float, chance: float) -> float | None:
+        """Seconds to wait before the next start, or None to give up. `chance` is uniform in [0, 1)."""
+        self._deaths.append(now_s)
+        while self._deaths[0] <= now_s - WINDOW_S:
+            self._deaths.popleft()
+        if len(self._deaths) >= DEATHS_TO_GIVE_UP:
+            return None
+        delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** (2 * (len(self._deaths) - 1)))
+        return delay * (0.5 + chance / 2)

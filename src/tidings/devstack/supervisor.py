@@ -1,0 +1,237 @@
+"""Keeps a set of processes alive: starts them group by group as each becomes ready, restarts the dead, gives up
+those that keep dying, and stops all in the opposite order.
+
+Each process has one task (`_keep`), which owns its `Slot`; everything else only reads it or asks through it.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tidings.devstack.logfiles import last_lines, log_path, rotate
+from tidings.devstack.policy import RestartPolicy
+from tidings.devstack.process import Child, Group, Process, describe_exit
+from tidings.devstack.state import ProcessState, memory_of
+
+PROBE_INTERVAL_S = 0.05
+ROTATE_INTERVAL_S = 5.0
+LINES_OF_A_FAILURE = 10
+START_ORDER = (Group.STORE, Group.SERVICE, Group.EDGE)
+
+Report = Callable[[str, str], None]  # name of the process, what happened
+
+
+@dataclass
+class Slot:
+    """The place of one process and what is in it now. Owner: its `_keep` task."""
+
+    process: Process
+    policy: RestartPolicy = field(default_factory=RestartPolicy)
+    child: Child | None = None
+    state: str = "waiting"
+    restarts: int = 0
+    reason: str | None = None
+    was_ready: bool = False
+    # Set once the first start has come to an end, good or bad: the next group may start.
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    lent: asyncio.Event = field(default_factory=asyncio.Event)  # somebody runs it in the foreground
+    returned: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def describe(self, with_memory: bool) -> ProcessState:
+        pid = self.child.pid if self.child and self.child.alive else None
+        return ProcessState(
+            name=self.process.name,
+            group=self.process.group,
+            state=self.state,
+            pid=pid,
+            restarts=self.restarts,
+            ports=dict(self.process.ports),
+            memory_bytes=memory_of(pid) if with_memory and pid else None,
+            reason=self.reason,
+        )
+
+
+class Supervisor:
+    """Runs `processes` until told to stop. Owner of every child process."""
+
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        environ: Mapping[str, str],
+        data_dir: Path,
+        report: Report,
+        used_before: bool = False,
+    ) -> None:
+        self.slots = {process.name: Slot(process) for process in processes}
+        self.stopping = asyncio.Event()
+        self._environ = environ
+        self._data_dir = data_dir
+        self._report = report
+        # After a first life in this directory every holder of these names is surely dead.
+        self._used_before = used_before
+
+    @property
+    def ready(self) -> bool:
+        return all(slot.state in ("ready", "lent") for slot in self.slots.values())
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Start all, call `started` when every first start has ended, and keep them until `stopping` is set."""
+        tasks: dict[str, asyncio.Task[None]] = {}
+        rotation = asyncio.create_task(self._rotate())
+        try:
+            for group in START_ORDER:
+                members = [slot for slot in self.slots.values() if slot.process.group == group]
+                for slot in members:
+                    tasks[slot.process.name] = asyncio.create_task(self._keep(slot), name=slot.process.name)
+                await self._until_stopping(_all_settled(members))
+                if self.stopping.is_set():
+                    return
+            started()
+            await self.stopping.wait()
+        finally:
+            rotation.cancel()
+            await self._stop_all(tasks)
+
+    async def lend(self, name: str) -> Slot:
+        """Stop `name` and leave its place to the caller until `give_back`."""
+        slot = self.slots[name]
+        slot.returned.clear()
+        slot.lent.set()
+        if slot.child is not None:
+            await slot.child.stop(slot.process.stop_signal, slot.process.stop_timeout_s)
+        slot.state = "lent"
+        self._report(name, "lent to `tidings run`")
+        return slot
+
+    def give_back(self, name: str) -> None:
+        slot = self.slots[name]
+        slot.lent.clear()
+        slot.returned.set()
+
+    async def _keep(self, slot: Slot) -> None:
+        """The life of one place: start, watch, start again."""
+        while not self.stopping.is_set():
+            if slot.lent.is_set():
+                await slot.returned.wait()
+            reason = await self._one_life(slot)
+            if self.stopping.is_set() or slot.lent.is_set():
+                continue
+            delay_s = slot.policy.died(time.monotonic(), random.random())  # noqa: S311
+            slot.reason = reason
+            if delay_s is None:
+                self._give_up(slot, reason)
+                await slot.returned.wait()
+                continue
+            slot.state = "backing off"
+            slot.restarts += 1
+            self._report(slot.process.name, f"{reason}; starting it again in {delay_s:.1f} s")
+            await self._until_stopping(asyncio.sleep(delay_s))
+
+    async def _one_life(self, slot: Slot) -> str:
+        """Start the process and stay until it has ended. Answers why it ended."""
+        process = slot.process
+        began = time.monotonic()
+        slot.state = "starting"
+        try:
+            await process.prepare()
+            restarted = slot.restarts > 0 or self._used_before
+            env = {**self._environ, "TIDINGS_SLOT_RESTARTED": "1"} if restarted else self._environ
+            slot.child = child = await Child.spawn(process, env, log_path(self._data_dir, process.name))
+        except Exception as error:
+            return f"cannot be started: {error}"
+        try:
+            problem = await self._wait_until_ready(slot, child)
+            if problem is None:
+                slot.state, slot.reason, slot.was_ready = "ready", None, True
+                took_s = time.monotonic() - began
+                port = next(iter(process.ports.values()), None)
+                place = f"pid {child.pid}, port {port}" if port else f"pid {child.pid}"
+                self._report(process.name, f"ready in {took_s:.1f} s ({place})")
+                slot.settled.set()
+                code = await child.exited()
+                return describe_exit(code)
+            return problem
+        finally:
+            await child.stop(process.stop_signal, process.stop_timeout_s)
+            child.sweep()
+
+    async def _wait_until_ready(self, slot: Slot, child: Child) -> str | None:
+        """None once ready, else why not."""
+        process = slot.process
+        exited = asyncio.create_task(child.exited())
+        last: Exception | None = None
+        deadline = time.monotonic() + process.start_timeout_s
+        try:
+            while time.monotonic() < deadline:
+                try:
+                    if await process.probe():
+                        await process.settle()
+                        return None
+                except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+                    last = error
+                await asyncio.wait({exited}, timeout=PROBE_INTERVAL_S)
+                if exited.done():
+                    return f"ended before it was ready ({describe_exit(exited.result())})"
+        except Exception as error:  # the set-up of a store failed: reported with the reason, and tried again
+            return f"could not be set up: {type(error).__name__}: {error}"
+        finally:
+            exited.cancel()
+        return f"not ready after {process.start_timeout_s:.0f} s" + (f" ({last})" if last else "")
+
+    def _give_up(self, slot: Slot, reason: str) -> None:
+        name = slot.process.name
+        slot.state = "given up"
+        path = log_path(self._data_dir, name)
+        self._report(name, f"given up, it keeps dying: {reason}. The rest goes on. The end of {path}:")
+        for line in last_lines(path, LINES_OF_A_FAILURE):
+            self._report(name, f"  | {line[:300]}")
+        slot.settled.set()
+
+    async def _stop_all(self, tasks: dict[str, asyncio.Task[None]]) -> None:
+        """In the opposite order of the start, each group at once, each child within its deadline."""
+        self.stopping.set()
+        for group in reversed(START_ORDER):
+            members = [slot for slot in self.slots.values() if slot.process.group == group]
+            await asyncio.gather(*(self._stop(slot) for slot in members))
+            for slot in members:
+                task = tasks.get(slot.process.name)
+                if task is not None:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
+                if slot.child is not None:
+                    slot.child.kill()
+
+    async def _stop(self, slot: Slot) -> None:
+        child, process = slot.child, slot.process
+        if child is not None and child.alive:
+            slot.state = "stopping"
+            willing = await child.stop(process.stop_signal, process.stop_timeout_s)
+            self._report(process.name, "stopped" if willing else f"killed after {process.stop_timeout_s:.0f} s")
+        slot.state = "stopped"
+
+    async def _until_stopping(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for `work`, but no longer than until the supervisor stops."""
+        task = asyncio.create_task(work)
+        stopping = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for left in (task, stopping):
+            left.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await left
+
+    async def _rotate(self) -> None:
+        while True:
+            for path in (self._data_dir / "logs").glob("*.log"):
+                rotate(path)
+            await asyncio.sleep(ROTATE_INTERVAL_S)
+
+
+async def _all_settled(slots: Sequence[Slot]) -> None:
+    for slot in slots:
+        await slot.settled.wait()

@@ -1,0 +1,212 @@
+"""The HTTP side of a service: a Litestar app behind one edge that knows who asks, until when, and how it went."""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from opentelemetry.trace import SpanKind
+
+from tidings import __version__
+from tidings.contracts.errors import ApiError, FieldError
+from tidings.contracts.ids import new_id
+from tidings.platform import context, logging, metrics, tracing
+
+_log = logging.get(__name__)
+
+PROBLEM: Final = "application/problem+json"
+CODE_OF_STATUS: Final = {
+    400: "invalid_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
+    413: "too_large", 415: "unsupported_media", 429: "rate_limited", 503: "unavailable",
+}  # fmt: skip
+
+Check = Callable[[], Awaitable[object]]
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks, as the gateway established it; `base_url` is the gateway as this client reaches it."""
+
+    user_id: str
+    session_id: str
+    base_url: str
+
+
+class Health:
+    """Readiness of this process: it takes work, and every check passes."""
+
+    def __init__(self, checks: dict[str, Check]) -> None:
+        self.checks = checks
+        self.accepting = False
+
+    async def failures(self) -> dict[str, str]:
+        """Check name to reason; empty when ready."""
+        if not self.accepting:
+            return {"process": "starting or stopping"}
+        names = list(self.checks)
+        results = await asyncio.gather(
+            *(asyncio.wait_for(self.checks[name](), 2) for name in names), return_exceptions=True
+        )
+        return {
+            name: type(result).__name__
+            for name, result in zip(names, results, strict=True)
+            if isinstance(result, BaseException)
+        }
+
+
+def app(name: str, routes: Sequence[BaseRouteHandler | Any], health: Health, token: str, *, max_body: int) -> ASGIApp:
+    """The service's HTTP interface: `routes` under `/api/v1` and what operators ask: health, readiness, metrics."""
+
+    @get("/health", sync_to_thread=False, include_in_schema=False)
+    def alive() -> dict[str, str]:
+        return {"status": "ok", "service": name, "version": __version__}
+
+    @get("/ready", include_in_schema=False)
+    async def ready() -> Response[dict[str, Any]]:
+        failures = await health.failures()
+        return Response({"ready": not failures, "failing": failures}, status_code=503 if failures else 200)
+
+    @get("/metrics", sync_to_thread=False, include_in_schema=False)
+    def exposition() -> Response[bytes]:
+        body, kind = metrics.render()
+        return Response(body, media_type=kind)
+
+    inner = Litestar(
+        route_handlers=[alive, ready, exposition, *routes],
+        dependencies={"caller": Provide(caller, sync_to_thread=False)},
+        exception_handlers={
+            ApiError: _on_api_error,
+            ValidationException: _on_validation,
+            HTTPException: _on_http_error,
+            Exception: _on_fault,
+        },
+        openapi_config=OpenAPIConfig(
+            title=f"Tidings {name}", version=__version__, path="/openapi.json", render_plugins=[]
+        ),
+        request_max_body_size=max_body,
+        state=State({"service": name}),
+        logging_config=None,
+    )
+    return _Edge(inner, token)
+
+
+def caller(request: Request[Any, Any, Any]) -> Caller:
+    """The signed-in person. Raises ApiError `unauthenticated` when the gateway named none."""
+    user_id = request.headers.get("x-user-id", "")
+    if not user_id:
+        raise ApiError("unauthenticated")
+    return Caller(user_id, request.headers.get("x-session-id", ""), base_url(request))
+
+
+def base_url(request: Request[Any, Any, Any]) -> str:
+    """Scheme and authority under which this client reaches the gateway."""
+    scheme = request.headers.get("x-forwarded-proto", "http")
+    return f"{scheme}://{request.headers.get('host', 'localhost')}"
+
+
+class _Edge:
+    """Request id, internal token, deadline, span, metric and access to nothing without them."""
+
+    OPEN: Final = frozenset({"/health", "/ready", "/metrics", "/openapi.json"})
+
+    def __init__(self, inner: ASGIApp, token: str, timeout_s: float = 10.0) -> None:
+        self._inner = inner
+        self._token = token.encode()
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        request_id = headers.get("x-request-id", "")[:64] or new_id()
+        context.request_id.set(request_id)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            if scope["path"] not in self.OPEN and not hmac.compare_digest(
+                headers.get("x-internal-auth", "").encode(), self._token
+            ):
+                await _refuse(send_on, ApiError("unauthenticated"), request_id)
+                return
+            with (
+                context.within(self._timeout_s),
+                tracing.span(
+                    f"{scope['method']} {_family(scope['path'])}", kind=SpanKind.SERVER, parent=tracing.extract(headers)
+                ),
+            ):
+                await self._inner(scope, receive, send_on)
+        finally:
+            if scope["path"] not in self.OPEN:
+                route = str(scope.get("path_template", "-"))
+                metrics.HTTP.labels(scope["method"], route, str(status)).observe(loop.time() - started)
+                _log.info(
+                    "request",
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    ms=round((loop.time() - started) * 1e3, 1),
+                )
+
+
+def _family(path: str) -> str:
+    return "/".join(part if len(part) < 24 else "{id}" for part in path.split("/"))
+
+
+async def _refuse(send: Send, error: ApiError, request_id: str) -> None:
+    body = msgspec.json.encode(error.problem(request_id))
+    headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _respond(error: ApiError) -> Response[Any]:
+    headers = {}
+    if error.retry_after_ms is not None:
+        headers["retry-after"] = str(max(1, -(-error.retry_after_ms // 1000)))
+    return Response(
+        msgspec.json.encode(error.problem(context.request_id.get())),
+        status_code=error.status,
+        media_type=PROBLEM,
+        headers=headers,
+    )
+
+
+def _on_api_error(_: Request[Any, Any, Any], error: ApiError) -> Response[Any]:
+    return _respond(error)
+
+
+def _on_validation(_: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    fields = [
+        FieldError(str(item.get("key", "")), str(item.get("message", ""))) for item in extra if isinstance(item, dict)
+    ]
+    detail = "; ".join(f"{item.field}: {item.message}" if item.field else item.message for item in fields)
+    return _respond(ApiError("invalid_request", detail, errors=fields or None))
+
+
+def _on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    code = CODE_OF_STATUS.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal")
+    return _respond(ApiError(code, error.detail if error.status_code == 400 else ""))
+
+
+def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    metrics.FAULTS.labels(f"http {request.method}").inc()
+    _log.error("request failed", exc_info=error)
+    return _respond(ApiError("internal"))

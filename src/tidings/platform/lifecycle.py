@@ -1,0 +1,132 @@
+"""The life of a service process: settings, logs, parts, servers, work, and an orderly end on SIGTERM."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn, TypeVar
+
+import uvicorn
+import uvloop
+
+from tidings.platform import http, logging, metrics, rpc, tracing
+from tidings.platform.secrets import secret
+from tidings.platform.settings import Common, SettingsError, load
+
+HTTP_PORTS: Final = {
+    "auth": 8081, "user": 8082, "chat": 8083, "message": 8084, "notification": 8085, "media": 8086, "websocket": 8087,
+    "gateway": 8088,
+}  # fmt: skip
+GRPC_OFFSET: Final = 1000
+
+S = TypeVar("S", bound=Common)
+
+
+@dataclass
+class Servers:
+    """What a service serves, once its parts are built."""
+
+    routes: Sequence[Any] | None = None  # None: the service runs its own HTTP listener
+    grpc: Sequence[rpc.Register] = ()
+    checks: dict[str, http.Check] = field(default_factory=dict)
+    health: http.Health | None = None
+    max_body: int = 256 * 1024
+
+
+def http_port(section: str, settings: Common) -> int:
+    """The HTTP port of a service: as set, or its usual one."""
+    return settings.http_port or HTTP_PORTS[section]
+
+
+def instance(section: str, settings: Common) -> str:
+    """The name of this process among its like."""
+    return settings.instance or f"{section}-1"
+
+
+def internal_token(settings: Common) -> str:
+    """What proves to a service that a call comes from inside."""
+    return secret(settings.data_dir, "internal_token")
+
+
+def run(section: str, kind: type[S], build: Callable[[S], AbstractAsyncContextManager[Servers]]) -> NoReturn:
+    """Run a service until SIGTERM or SIGINT. Wrong settings end it with 2 and one line that says why."""
+    try:
+        settings = load(kind, section)
+    except SettingsError as error:
+        print(f"tidings {section}: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    logging.setup(section, instance(section, settings), settings.log_level)
+    tracing.setup(section, instance(section, settings), settings.otlp_endpoint, settings.trace_sample)
+    try:
+        uvloop.run(_serve(section, settings, build))
+    except Exception as error:
+        logging.get(__name__).error("service ended by an error", exc_info=error)
+        os._exit(1)  # worker threads of libraries must not keep a failed process
+    tracing.shutdown()
+    sys.exit(0)
+
+
+async def _serve(section: str, settings: S, build: Callable[[S], AbstractAsyncContextManager[Servers]]) -> None:
+    log = logging.get(__name__)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with build(settings) as servers:
+        health = servers.health or http.Health(servers.checks)
+        grpc_server = None
+        if servers.grpc:
+            grpc_server = rpc.server(internal_token(settings), servers.grpc)
+            port = settings.grpc_port or HTTP_PORTS[section] + GRPC_OFFSET
+            grpc_server.add_insecure_port(f"{settings.host}:{port}")
+            await grpc_server.start()
+        web = _web(section, settings, servers, health)
+        web_task = asyncio.create_task(web.serve()) if web else None
+        # What lives now lives for long: keep the collector from walking it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 50)
+        health.accepting = True
+        metrics.READY.set(1)
+        log.info("ready", http_port=http_port(section, settings))
+        waits = {asyncio.create_task(stop.wait())} | ({web_task} if web_task else set())
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping")
+        health.accepting = False
+        metrics.READY.set(0)
+        if web and web_task:
+            web.should_exit = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(web_task, settings.drain_timeout_s / 2)
+        if grpc_server:
+            await grpc_server.stop(settings.drain_timeout_s / 3)
+    log.info("stopped")
+
+
+def _web(section: str, settings: Common, servers: Servers, health: http.Health) -> "uvicorn.Server | None":
+    if servers.routes is None:
+        return None
+    config = uvicorn.Config(
+        http.app(section, servers.routes, health, internal_token(settings), max_body=servers.max_body),
+        host=settings.host,
+        port=http_port(section, settings),
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,  # longer than Envoy's idle time, so that Envoy never reuses a closing connection
+        timeout_graceful_shutdown=int(settings.drain_timeout_s / 2),
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined, method-assign, unused-ignore]
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    return server
