@@ -45,7 +45,7 @@ def setup(service: str, instance: str, level: str) -> None:
 
 def get(name: str) -> Logger:
     """The logger of a module."""
-    logger: Logger = structlog.get_logger(logger=name)
+    logger: Logger = structlog.get_logger(module=name)
     return logger
 
 

@@ -17,7 +17,7 @@ from tidings.platform import context, logging, metrics, tracing
 
 _log = logging.get(__name__)
 
-TOKEN_HEADER: Final = "x-internal-auth"
+TOKEN_HEADER: Final = "x-internal-auth"  # noqa: S105  a header name
 CODE_HEADER: Final = "tidings-code"
 RETRY_HEADER: Final = "tidings-retry-after-ms"
 MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
