@@ -9,6 +9,7 @@ import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -122,9 +123,10 @@ class _Edge:
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._inner(scope, receive, send)
             return
+        method = str(scope.get("method", ""))
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         request_id = headers.get("x-request-id", "")[:64] or new_id()
         context.request_id.set(request_id)
@@ -148,17 +150,17 @@ class _Edge:
             with (
                 context.within(self._timeout_s),
                 tracing.span(
-                    f"{scope['method']} {_family(scope['path'])}", kind=SpanKind.SERVER, parent=tracing.extract(headers)
+                    f"{method} {_family(scope['path'])}", kind=SpanKind.SERVER, parent=tracing.extract(headers)
                 ),
             ):
                 await self._inner(scope, receive, send_on)
         finally:
             if scope["path"] not in self.OPEN:
                 route = str(scope.get("path_template", "-"))
-                metrics.HTTP.labels(scope["method"], route, str(status)).observe(loop.time() - started)
+                metrics.HTTP.labels(method, route, str(status)).observe(loop.time() - started)
                 _log.info(
                     "request",
-                    method=scope["method"],
+                    method=method,
                     route=route,
                     status=status,
                     ms=round((loop.time() - started) * 1e3, 1),

@@ -61,7 +61,7 @@ class Presence:
 
     async def instances(self) -> list[str]:
         """The instances whose heartbeat is not too old."""
-        found = await self._redis.zrangebyscore(self._instances, now_ms(), "+inf")
+        found = cast("list[bytes]", await self._redis.zrangebyscore(self._instances, now_ms(), "+inf"))
         return [name.decode() for name in found]
 
     async def located(self, instances: Sequence[str], user_ids: Sequence[str]) -> list[list[bool]]:
@@ -82,7 +82,8 @@ class Presence:
         if lingering and not all(found):
             since = now_ms() - int(LINGER_S * 1000)
             scores = await cast(
-                "Awaitable[list[Any]]", self._redis.execute_command("ZMSCORE", self._lingering, *user_ids)
+                "Awaitable[list[Any]]",
+                self._redis.execute_command("ZMSCORE", self._lingering, *user_ids),  # type: ignore[no-untyped-call]
             )
             found = [seen or (s is not None and float(s) > since) for seen, s in zip(found, scores, strict=True)]
         return found

@@ -66,7 +66,7 @@ def server(token: str, register: Sequence[Register]) -> grpc.aio.Server:
     return made
 
 
-class _Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
+class _Edge(grpc.aio.ServerInterceptor):
     """Token, deadline, request id, span, metric and error code around every call."""
 
     def __init__(self, token: str) -> None:
@@ -74,17 +74,17 @@ class _Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Any:
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
         method = handler_call_details.method.rpartition("/")[2]
-        inner = handler.unary_unary
+        inner: Any = handler.unary_unary
         token = self._token
 
-        async def serve(request: Any, call: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def serve(request: Any, call: "grpc.aio.ServicerContext[Any, Any]") -> Any:
             metadata = {key: value for key, value in call.invocation_metadata() or () if isinstance(value, str)}
             if metadata.get(TOKEN_HEADER) != token:
                 await call.abort(grpc.StatusCode.UNAUTHENTICATED, "internal token missing or wrong")
@@ -97,7 +97,7 @@ class _Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
                     context.within(call.time_remaining()),
                     tracing.span(f"rpc {method}", kind=SpanKind.SERVER, parent=tracing.extract(metadata)),
                 ):
-                    return await inner(request, call)  # type: ignore[misc]
+                    return await inner(request, call)
             except ApiError as error:
                 code = error.code
                 await _abort(call, error)
@@ -116,7 +116,7 @@ class _Edge(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
         )
 
 
-async def _abort(call: grpc.aio.ServicerContext[Any, Any], error: ApiError) -> None:
+async def _abort(call: "grpc.aio.ServicerContext[Any, Any]", error: ApiError) -> None:
     trailer = [(CODE_HEADER, error.code)]
     if error.retry_after_ms is not None:
         trailer.append((RETRY_HEADER, str(error.retry_after_ms)))

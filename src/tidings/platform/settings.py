@@ -90,12 +90,24 @@ def load(kind: type[S], section: str, environ: Mapping[str, str] | None = None) 
     return kind(**values)
 
 
+def stated(kind: type[msgspec.Struct], section: str, environ: Mapping[str, str] | None = None) -> set[str]:
+    """The fields of `kind` that the environment or the file sets, whatever they say."""
+    env = os.environ if environ is None else environ
+    table = _read_file(env.get("TIDINGS_CONFIG"))
+    own = table.get(section, {}) if section else {}
+    names = (field.name for field in msgspec.structs.fields(kind))
+    return {name for name in names if _look_up(name, section, env, table, own) is not None}
+
+
 def _look_up(
     name: str, section: str, env: Mapping[str, str], table: Mapping[str, Any], own: Mapping[str, Any]
 ) -> tuple[str, Any] | None:
     """The most specific value of a field and where it stands."""
     is_common = name in Common.__struct_fields__
-    for variable in filter(None, (f"TIDINGS_{section}_{name}".upper(), is_common and f"TIDINGS_{name}".upper())):
+    variables = [f"TIDINGS_{section}_{name}".upper()] if section else []
+    if is_common:
+        variables.append(f"TIDINGS_{name}".upper())
+    for variable in variables:
         if variable in env:
             return variable, env[variable]
     if name in own:
