@@ -46,11 +46,11 @@ class Common(msgspec.Struct, kw_only=True, frozen=True):
     s3_region: str = "us-east-1"
 
     # gRPC addresses of the other services; several instances of one are separated by commas.
-    auth_grpc: list[str] = ["127.0.0.1:9081"]
-    user_grpc: list[str] = ["127.0.0.1:9082"]
-    chat_grpc: list[str] = ["127.0.0.1:9083"]
-    message_grpc: list[str] = ["127.0.0.1:9084"]
-    media_grpc: list[str] = ["127.0.0.1:9086"]
+    auth_grpc: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:9081"])
+    user_grpc: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:9082"])
+    chat_grpc: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:9083"])
+    message_grpc: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:9084"])
+    media_grpc: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:9086"])
 
     # Event partitions: the hot subjects end in hash(chatId) mod this. Change it only with streams drained.
     partitions: Annotated[int, Meta(ge=1, le=64)] = 4
