@@ -1,0 +1,1 @@
+"""The chat log: sending, changing, reading and searching messages."""

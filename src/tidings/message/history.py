@@ -1,0 +1,181 @@
+"""Reading the log: pages, last messages, unread counts, receipts, all within the reader's window."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw
+
+from tidings.contracts.errors import ApiError
+from tidings.contracts.objects import Page
+from tidings.contracts.times import rfc3339_or_none
+from tidings.message import render
+from tidings.message.chats import Chats
+from tidings.message.log import Document, Seat, first_at, window_end
+from tidings.message.receipts import Privacy
+from tidings.message.store import Store
+
+
+class Count(msgspec.Struct, kw_only=True):
+    """What a chat list shows beside a chat."""
+
+    chat_id: str
+    unread: int
+    mentioned: int
+    read_seq: int
+    delivered_seq: int
+    others_read_seq: int
+    others_delivered_seq: int
+
+
+class Receipt(msgspec.Struct, rename="camel"):
+    """How far a message came with one reader."""
+
+    user_id: str
+    delivered_at: str | None
+    read_at: str | None
+
+
+class History:
+    """Queries; changes nothing."""
+
+    def __init__(self, store: Store, chats: Chats, privacy: Privacy) -> None:
+        self._store, self._chats, self._privacy = store, chats, privacy
+
+    async def after(self, user_id: str, chat_id: str, seat: Seat, head: int, after: int, limit: int) -> Page:
+        """All entries above a number: messages, notices and changes."""
+        low, high = max(after + 1, seat.joined_seq), window_end(seat, head)
+        if high < low:
+            return Page(items=[], from_seq=min(low, high + 1), to_seq=max(high, min(after, head)), has_more=False)
+        found = await self._store.range(chat_id, low, high, limit + 1)
+        more = len(found) > limit
+        found = found[:limit]
+        # An entry that is being inserted by another writer may be missing at the end, never in between: a chat
+        # has one insert in flight and numbers are given in order.
+        to = found[-1]["seq"] if found else low - 1
+        if not more:
+            to = max(to, min(high, found[-1]["seq"] if found else to))
+        return Page(items=await self.items(user_id, found), from_seq=low, to_seq=to, has_more=more)
+
+    async def before(self, user_id: str, chat_id: str, seat: Seat, head: int, before: int, limit: int) -> Page:
+        """Messages and notices below a number, as they are now."""
+        low, high = seat.joined_seq, min(before - 1, window_end(seat, head))
+        if high < low:
+            return Page(items=[], from_seq=low, to_seq=max(high, low - 1), has_more=False)
+        found = await self._store.range(chat_id, low, high, limit + 1, newest=True, changes=False)
+        more = len(found) > limit
+        found = found[-limit:]
+        start = found[0]["seq"] if more else low
+        return Page(items=await self.items(user_id, found), from_seq=start, to_seq=high, has_more=more)
+
+    async def around(self, user_id: str, chat_id: str, seat: Seat, head: int, around: int, limit: int) -> Page:
+        """Messages and notices on both sides of a number."""
+        low, high = seat.joined_seq, window_end(seat, head)
+        half = max(1, limit // 2)
+        older, newer = await asyncio.gather(
+            self._store.range(chat_id, low, min(around, high), half + 1, newest=True, changes=False),
+            self._store.range(chat_id, max(around + 1, low), high, limit - half + 1, changes=False),
+        )
+        more_older, more_newer = len(older) > half, len(newer) > limit - half
+        older, newer = older[-half:], newer[: limit - half]
+        return Page(
+            items=await self.items(user_id, older + newer),
+            from_seq=older[0]["seq"] if more_older and older else low,
+            to_seq=newer[-1]["seq"] if more_newer and newer else high,
+            has_more=more_older or more_newer,
+        )
+
+    async def items(self, user_id: str, documents: Sequence[Document]) -> list[Raw]:
+        """Entries as this person sees them; what they deleted for themselves is left out."""
+        targets = await self._store.entries_by_id(d["targetId"] for d in documents if d["kind"] == "change")
+        ids = [d.get("targetId", d["_id"]) for d in documents]
+        hidden = await self._store.hidden_among(user_id, ids) if ids else set()
+        out: list[Raw] = []
+        for document, message_id in zip(documents, ids, strict=True):
+            if message_id in hidden:
+                continue
+            if document["kind"] != "change":
+                out.append(Raw(render.encode(render.message(document, user_id))))
+            elif document["targetId"] in targets:
+                out.append(Raw(render.encode(render.change(document, targets[document["targetId"]], user_id))))
+        return out
+
+    async def readable(self, user_id: str, message_id: str) -> tuple[Document, Seat]:
+        """A message within this person's window and not hidden. Raises ApiError `not_found`."""
+        document = await self._store.entry(message_id)
+        if document is None:
+            raise ApiError("not_found", "there is no such message")
+        seat = (await self._chats.get(document["chatId"])).seats.get(user_id)
+        if seat is None or not seat.sees(document["seq"]):
+            raise ApiError("not_found", "there is no such message")
+        if await self._store.hidden_among(user_id, [message_id]):
+            raise ApiError("not_found", "there is no such message")
+        return document, seat
+
+    async def last(self, user_id: str, chat_id: str, seat: Seat, head: int) -> tuple[int, Document | None]:
+        """The end of the window, and the newest message or notice in it."""
+        high = window_end(seat, head)
+        found = await self._store.range(chat_id, seat.joined_seq, high, 5, newest=True, changes=False)
+        hidden = await self._store.hidden_among(user_id, [d["_id"] for d in found]) if found else set()
+        shown = [d for d in found if d["_id"] not in hidden]
+        return high, shown[-1] if shown else None
+
+    async def counts(self, user_id: str, seats: dict[str, Seat], heads: dict[str, int]) -> list[Count]:
+        """Unread and watermarks per chat, derived from the log."""
+        rows = await self._store.watermarks(seats)
+        mine = {d["chatId"]: d for d in rows if d["userId"] == user_id}
+        ranges = []
+        for chat_id, seat in seats.items():
+            low = max(mine.get(chat_id, {}).get("readSeq", 0), seat.joined_seq - 1) + 1
+            high = window_end(seat, heads.get(chat_id, 0))
+            if low <= high:
+                ranges.append((chat_id, low, high))
+        unread, mentioned, chats = await asyncio.gather(
+            self._store.unread(user_id, ranges), self._store.mentioned(user_id, ranges), self._chats.get_many(seats)
+        )
+        others = {c: [u for u, s in chat.seats.items() if s.is_member and u != user_id] for c, chat in chats.items()}
+        direct_and_small = {u for c, users in others.items() if len(users) <= 64 for u in users}
+        silent = await self._privacy.silent([user_id, *direct_and_small])
+        marks = {(d["chatId"], d["userId"]): d for d in rows}
+        out = []
+        for chat_id in seats:
+            own = mine.get(chat_id, {})
+            theirs = [marks.get((chat_id, u), {}) for u in others.get(chat_id, [])]
+            seen = [
+                0 if user_id in silent or u in silent else marks.get((chat_id, u), {}).get("readSeq", 0)
+                for u in others.get(chat_id, [])
+            ]
+            out.append(
+                Count(
+                    chat_id=chat_id,
+                    unread=unread.get(chat_id, 0),
+                    mentioned=mentioned.get(chat_id, 0),
+                    read_seq=own.get("readSeq", 0),
+                    delivered_seq=max(own.get("deliveredSeq", 0), own.get("readSeq", 0)),
+                    others_read_seq=min(seen, default=0),
+                    others_delivered_seq=min((d.get("deliveredSeq", 0) for d in theirs), default=0),
+                )
+            )
+        return out
+
+    async def receipts(self, user_id: str, message_id: str) -> list[Receipt]:
+        """Who received and read a message, for its author. Raises ApiError."""
+        document, _ = await self.readable(user_id, message_id)
+        if document["senderId"] != user_id:
+            raise ApiError("forbidden", "only its author sees who read a message")
+        chat = await self._chats.get(document["chatId"])
+        marks = {d["userId"]: d for d in await self._store.watermarks([chat.chat_id])}
+        people = [u for u, seat in chat.seats.items() if u != user_id and seat.sees(document["seq"])]
+        silent = await self._privacy.silent([user_id, *people])
+        out = []
+        for person in people:
+            mark = marks.get(person, {})
+            hide = user_id in silent or person in silent
+            out.append(
+                Receipt(
+                    user_id=person,
+                    delivered_at=rfc3339_or_none(first_at(mark.get("delivered", []), document["seq"])),
+                    read_at=None if hide else rfc3339_or_none(first_at(mark.get("read", []), document["seq"])),
+                )
+            )
+        return out

@@ -1,0 +1,158 @@
+"""Delivered and read: watermarks that only move forward, gathered for 50 ms and written together."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from pymongo.errors import PyMongoError
+
+from tidings.contracts.errors import ApiError
+from tidings.contracts.events import PrivacyChanged, StatusEvent
+from tidings.contracts.times import now_ms, rfc3339
+from tidings.message.chats import Chats
+from tidings.message.log import Chat, clamp_mark
+from tidings.message.publish import Publisher
+from tidings.message.store import Store
+from tidings.platform import logging
+from tidings.platform.rpc import Peers
+from tidings.rpc.v1 import user_pb2
+from tidings.rpc.v1.user_pb2_grpc import UserServiceStub
+
+_log = logging.get(__name__)
+Status = Literal["delivered", "read"]
+KNOWN_MARKS = 200_000
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Somebody has received or read everything up to `seq`."""
+
+    chat_id: str
+    user_id: str
+    status: Status
+    seq: int
+
+
+class Privacy:
+    """Who sends no read receipts, remembered for half a minute or until told of a change."""
+
+    def __init__(self, peers: "Peers[UserServiceStub]") -> None:
+        self._peers = peers
+        self._silent: dict[str, tuple[float, bool]] = {}
+
+    async def silent(self, user_ids: Sequence[str]) -> set[str]:
+        """Those of the asked who send no read receipts."""
+        now = asyncio.get_running_loop().time()
+        unknown = [u for u in user_ids if u not in self._silent or self._silent[u][0] < now]
+        if unknown:
+            answer = await self._peers.call(
+                self._peers.stub().GetReceiptSettings, user_pb2.GetReceiptSettingsRequest(user_ids=unknown)
+            )
+            silent = set(answer.silent_user_ids)
+            if len(self._silent) > KNOWN_MARKS:
+                self._silent.clear()
+            for user_id in unknown:
+                self._silent[user_id] = (now + 30, user_id in silent)
+        return {u for u in user_ids if u in self._silent and self._silent[u][1]}
+
+    async def on_changed(self, event: PrivacyChanged) -> None:
+        """Take a change over at once."""
+        self._silent[event.user_id] = (asyncio.get_running_loop().time() + 30, not event.read_receipts)
+
+
+class Receipts:
+    """Owner of the marks that wait to be written."""
+
+    def __init__(self, store: Store, chats: Chats, publisher: Publisher, privacy: Privacy, pause_ms: int) -> None:
+        self._store, self._chats, self._publisher, self._privacy = store, chats, publisher, privacy
+        self._pause_s = pause_ms / 1000
+        self._waiting: dict[tuple[str, str, Status], int] = {}
+        self._written: OrderedDict[tuple[str, str, Status], int] = OrderedDict()
+        self._wake = asyncio.Event()
+        self._flushed: asyncio.Future[None] | None = None
+
+    async def mark(self, marks: Sequence[Mark]) -> list[ApiError | None]:
+        """Take marks; those of strangers are refused. Returns before they are written: a lost one is sent again
+        by the client after `ready`."""
+        try:
+            chats = await self._chats.get_many({m.chat_id for m in marks})
+        except ApiError as error:
+            return [error] * len(marks)
+        out: list[ApiError | None] = []
+        for mark in marks:
+            chat = chats.get(mark.chat_id)
+            seat = chat.seats.get(mark.user_id) if chat else None
+            if chat is None or seat is None:
+                out.append(ApiError("not_found", "there is no such chat"))
+                continue
+            seq = clamp_mark(seat, chat.head, mark.seq)
+            for status in ("delivered", "read") if mark.status == "read" else ("delivered",):
+                self._put(mark.chat_id, mark.user_id, status, seq)
+            out.append(None)
+        return out
+
+    def _put(self, chat_id: str, user_id: str, status: Literal["delivered", "read"], seq: int) -> None:
+        key = (chat_id, user_id, status)
+        if seq > self._waiting.get(key, 0) and seq > self._written.get(key, 0):
+            self._waiting[key] = seq
+            self._wake.set()
+
+    async def flush(self) -> None:
+        """Write what waits now."""
+        taken, self._waiting = self._waiting, {}
+        if not taken:
+            return
+        at = now_ms()
+        marks = [(chat_id, user_id, status, seq, at) for (chat_id, user_id, status), seq in taken.items()]
+        try:
+            old = {key: self._written.get(key) for key in taken}
+            unknown = [key for key, seq in old.items() if seq is None]
+            if unknown:
+                wanted = {(c, u) for c, u, _ in unknown}
+                stored = {d["_id"]: d for d in await self._store.watermarks({c for c, _ in wanted})}
+                for chat_id, user_id, status in unknown:
+                    found = stored.get(f"{chat_id}:{user_id}", {})
+                    old[(chat_id, user_id, status)] = found.get(f"{status}Seq", 0)
+            moved = [mark for mark in marks if mark[3] > (old[(mark[0], mark[1], mark[2])] or 0)]
+            if moved:
+                await self._store.advance(moved)
+            for key, seq in taken.items():
+                self._written[key] = max(seq, old[key] or 0)
+                self._written.move_to_end(key)
+            while len(self._written) > KNOWN_MARKS:
+                self._written.popitem(last=False)
+            events = [await self._event(*mark[:4], old[(mark[0], mark[1], mark[2])] or 0, at) for mark in moved]
+            await self._publisher.statuses([event for event in events if event is not None])
+        except (PyMongoError, ApiError) as error:
+            _log.warning("watermarks wait for the next try", marks=len(taken), error=repr(error)[:200])
+            for key, seq in taken.items():
+                self._waiting[key] = max(seq, self._waiting.get(key, 0))
+            await asyncio.sleep(0.5)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Write every 50 ms what came in."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(self._pause_s)
+            self._wake.clear()
+            await self.flush()
+
+    async def _event(
+        self, chat_id: str, user_id: str, status: Status, seq: int, old: int, at: int
+    ) -> StatusEvent | None:
+        chat = await self._chats.get(chat_id)
+        to = {user_id} | await self._told(chat, user_id, old, seq)
+        if status == "read":
+            members = [user_id, *to]
+            silent = await self._privacy.silent(members)
+            to = {user_id} if user_id in silent else {t for t in to if t == user_id or t not in silent}
+        return StatusEvent(chat_id=chat_id, user_id=user_id, status=status, seq=seq, at=rfc3339(at), to=sorted(to))
+
+    async def _told(self, chat: Chat, user_id: str, old: int, seq: int) -> set[str]:
+        """Who may know of this mark: the peer; in groups the authors of the messages newly covered."""
+        if chat.type == "direct":
+            return {u for u, seat in chat.seats.items() if seat.is_member} if not chat.blocked else set()
+        authors = await self._store.authors(chat.chat_id, old + 1, seq)
+        return {a for a in authors if a in chat.seats and chat.seats[a].is_member}

@@ -1,0 +1,193 @@
+"""gRPC of message-service: decode, call one action, encode."""
+
+from typing import Any
+
+from tidings.contracts.errors import ApiError
+from tidings.message import render
+from tidings.message.changes import Ask, Changer
+from tidings.message.chats import Chats
+from tidings.message.history import History
+from tidings.message.lanes import Lanes
+from tidings.message.log import Document, Entry, Seat
+from tidings.message.receipts import Mark, Receipts
+from tidings.message.send import Draft, Sender
+from tidings.message.store import Store
+from tidings.rpc.v1 import message_pb2 as pb
+from tidings.rpc.v1.message_pb2_grpc import MessageServiceServicer
+
+
+def refusal(error: ApiError) -> pb.Refusal:
+    """A refusal of one item of a batch."""
+    return pb.Refusal(code=error.code, detail=error.detail, retry_after_ms=error.retry_after_ms or 0)
+
+
+class MessageRpc(MessageServiceServicer):
+    """The service of proto/message.proto."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        chats: Chats,
+        lanes: Lanes,
+        sender: Sender,
+        changer: Changer,
+        receipts: Receipts,
+        history: History,
+        epoch: str,
+    ) -> None:
+        self._store, self._chats, self._lanes, self._sender = store, chats, lanes, sender
+        self._changer, self._receipts, self._history, self._epoch = changer, receipts, history, epoch
+
+    async def SendMessages(self, request: pb.SendMessagesRequest, context: Any) -> pb.SendMessagesResponse:  # noqa: N802
+        drafts = [
+            Draft(
+                chat_id=m.chat_id,
+                sender_id=m.sender_id,
+                client_msg_id=m.client_msg_id,
+                content=m.content_json,
+                reply_to=m.reply_to or None,
+                mentions=list(m.mentions),
+                expires_in_s=m.expires_in_s,
+                origin=m.origin or None,
+            )
+            for m in request.messages
+        ]
+        return pb.SendMessagesResponse(results=[_sent(outcome) for outcome in await self._sender.send(drafts)])
+
+    async def ChangeMessages(self, request: pb.ChangeMessagesRequest, context: Any) -> pb.ChangeMessagesResponse:  # noqa: N802
+        results = await self._changer.change([_ask(change) for change in request.changes])
+        return pb.ChangeMessagesResponse(
+            results=[
+                pb.ChangeResult(refusal=refusal(r)) if isinstance(r, ApiError) else pb.ChangeResult(frame_json=r)
+                for r in results
+            ]
+        )
+
+    async def UpdateMessageStatus(  # noqa: N802
+        self, request: pb.UpdateMessageStatusRequest, context: Any
+    ) -> pb.UpdateMessageStatusResponse:
+        marks = [
+            Mark(m.chat_id, m.user_id, "read" if m.status == "read" else "delivered", m.seq) for m in request.marks
+        ]
+        results = await self._receipts.mark(marks)
+        return pb.UpdateMessageStatusResponse(refusals=[refusal(r) if r is not None else pb.Refusal() for r in results])
+
+    async def GetLastMessages(self, request: pb.GetLastMessagesRequest, context: Any) -> pb.GetLastMessagesResponse:  # noqa: N802
+        heads = await self._store.heads([w.chat_id for w in request.windows])
+        out = []
+        for window in request.windows:
+            last_seq, document = await self._history.last(
+                request.user_id, window.chat_id, _seat(window), heads.get(window.chat_id, 0)
+            )
+            shown = b"" if document is None else render.encode(render.message(document, request.user_id))
+            at = 0 if document is None else document["at"]
+            out.append(pb.LastMessage(chat_id=window.chat_id, message_json=shown, last_seq=last_seq, last_at_ms=at))
+        return pb.GetLastMessagesResponse(chats=out)
+
+    async def GetUnreadCounts(self, request: pb.GetUnreadCountsRequest, context: Any) -> pb.GetUnreadCountsResponse:  # noqa: N802
+        seats = {w.chat_id: _seat(w) for w in request.windows}
+        counts = await self._history.counts(request.user_id, seats, await self._store.heads(list(seats)))
+        return pb.GetUnreadCountsResponse(
+            chats=[
+                pb.UnreadCount(
+                    chat_id=c.chat_id,
+                    unread_count=c.unread,
+                    mention_count=c.mentioned,
+                    read_seq=c.read_seq,
+                    delivered_seq=c.delivered_seq,
+                    others_read_seq=c.others_read_seq,
+                    others_delivered_seq=c.others_delivered_seq,
+                )
+                for c in counts
+            ]
+        )
+
+    async def AppendNotice(self, request: pb.AppendNoticeRequest, context: Any) -> pb.AppendNoticeResponse:  # noqa: N802
+        for notice in request.notices:
+            self._chats.drop(notice.chat_id)  # chat-service has committed: what is cached here is from before
+        waits = [self._lanes.append(_notice(n)) for n in request.notices]
+        out = []
+        for wait in waits:
+            try:
+                d: Document = await wait
+                out.append(pb.AppendedNotice(seq=d["seq"], message_id=d["_id"], at_ms=d["at"]))
+            except ApiError as error:
+                out.append(pb.AppendedNotice(refusal=refusal(error)))
+        return pb.AppendNoticeResponse(notices=out)
+
+    async def GetHeads(self, request: pb.GetHeadsRequest, context: Any) -> pb.GetHeadsResponse:  # noqa: N802
+        heads = await self._store.heads(list(request.chat_ids))
+        return pb.GetHeadsResponse(
+            heads=[pb.Head(chat_id=c, seq=heads.get(c, 0)) for c in request.chat_ids], log_epoch=self._epoch
+        )
+
+    async def GetEntries(self, request: pb.GetEntriesRequest, context: Any) -> pb.GetEntriesResponse:  # noqa: N802
+        heads = await self._store.heads([r.window.chat_id for r in request.ranges])
+        left = request.limit or 500
+        pages = []
+        for wanted in request.ranges:
+            chat_id = wanted.window.chat_id
+            if left <= 0:
+                pages.append(pb.EntryPage(chat_id=chat_id, has_more=True, to_seq=wanted.after))
+                continue
+            page = await self._history.after(
+                request.user_id, chat_id, _seat(wanted.window), heads.get(chat_id, 0), wanted.after, left
+            )
+            left -= len(page.items)
+            pages.append(
+                pb.EntryPage(chat_id=chat_id, page_json=render.encode(page), has_more=page.has_more, to_seq=page.to_seq)
+            )
+        return pb.GetEntriesResponse(pages=pages, log_epoch=self._epoch)
+
+    async def GetHidden(self, request: pb.GetHiddenRequest, context: Any) -> pb.GetHiddenResponse:  # noqa: N802
+        found = await self._store.hidden_since(request.user_id, request.since_ms, 10_000)
+        return pb.GetHiddenResponse(
+            message_ids=[d["messageId"] for d in found], chat_ids=sorted({d["chatId"] for d in found})
+        )
+
+
+def _sent(outcome: Document | ApiError) -> pb.SendResult:
+    if isinstance(outcome, ApiError):
+        return pb.SendResult(refusal=refusal(outcome))
+    return pb.SendResult(
+        message_id=outcome["_id"],
+        seq=outcome["seq"],
+        created_at_ms=outcome["at"],
+        repeated_send=bool(outcome.get("repeated")),
+    )
+
+
+def _ask(change: pb.MessageChange) -> Ask:
+    ask = Ask(user_id=change.user_id, message_id=change.message_id, origin=change.origin or None)
+    match change.WhichOneof("change"):
+        case "edit_content_json":
+            ask.content = change.edit_content_json
+        case "delete_for":
+            ask.delete_for = change.delete_for
+        case "reaction":
+            ask.reaction = change.reaction
+        case "ballot":
+            ask.options = list(change.ballot.option_ids)
+        case "pinned":
+            ask.pinned = change.pinned
+        case _:
+            raise ApiError("invalid_request", "no change was named")
+    return ask
+
+
+def _notice(notice: pb.NoticeEntry) -> Entry:
+    document: Document = {
+        "chatId": notice.chat_id,
+        "kind": "notice",
+        "senderId": notice.actor_id,
+        "clientMsgId": f"notice-{notice.change_id}",
+        "content": notice.notice_json.decode(),
+    }
+    if notice.membership:
+        document["membership"] = True
+    return Entry(document=document, size=len(notice.notice_json) + 300, checked=False, membership=notice.membership)
+
+
+def _seat(window: pb.Window) -> Seat:
+    return Seat(role="", joined_seq=window.joined_seq, left_seq=window.left_seq)

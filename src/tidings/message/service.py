@@ -1,0 +1,133 @@
+"""What message-service is made of, in the order it starts."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tidings.contracts.events import BLOCKS_CHANGED, PRIVACY_CHANGED, BlocksChanged, ChatEvent, PrivacyChanged
+from tidings.contracts.limits import Limits
+from tidings.contracts.times import now_ms
+from tidings.message.api import routes
+from tidings.message.changes import Changer
+from tidings.message.chats import Chats
+from tidings.message.history import History
+from tidings.message.lanes import Lanes
+from tidings.message.publish import Publisher
+from tidings.message.receipts import Privacy, Receipts
+from tidings.message.rpc import MessageRpc
+from tidings.message.send import Sender
+from tidings.message.settings import Settings
+from tidings.message.store import Store
+from tidings.message.writer import Writer
+from tidings.platform import bus, mongo
+from tidings.platform.bus import REPLAY_S
+from tidings.platform.cursors import Cursors
+from tidings.platform.lifecycle import Servers, instance, internal_token
+from tidings.platform.rpc import Peers
+from tidings.platform.secrets import secret
+from tidings.platform.settings import load
+from tidings.rpc.v1.chat_pb2_grpc import ChatServiceStub
+from tidings.rpc.v1.media_pb2_grpc import MediaServiceStub
+from tidings.rpc.v1.message_pb2_grpc import add_MessageServiceServicer_to_server
+from tidings.rpc.v1.user_pb2_grpc import UserServiceStub
+
+EXPIRY_PAUSE_S = 5.0
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Servers]:
+    """Everything, started; stopped in the opposite order."""
+    limits = load(Limits, "limits")
+    token = internal_token(settings)
+    me = instance("message", settings)
+    async with (
+        mongo.connect(
+            settings.mongo_url, f"{settings.namespace}_message", timeout_s=settings.store_timeout_s
+        ) as database,
+        bus.connect(settings.nats_url, settings.namespace, me) as events,
+    ):
+        chat_peers = Peers("chat", settings.chat_grpc, ChatServiceStub, token)
+        user_peers = Peers("user", settings.user_grpc, UserServiceStub, token)
+        media_peers = Peers("media", settings.media_grpc, MediaServiceStub, token)
+        store = Store(database)
+        epoch = await store.prepare()
+        chats = Chats(store, chat_peers, settings.chat_cache_s, settings.chat_cache_size)
+        publisher = Publisher(events, store, settings.partitions)
+        writer = Writer(store, publisher, settings, me)
+        await writer.start()
+        lanes = Lanes(store, chats, writer, publisher, settings)
+        privacy = Privacy(user_peers)
+        receipts = Receipts(store, chats, publisher, privacy, settings.receipts_ms)
+        sender = Sender(store, chats, lanes, media_peers, limits)
+        changer = Changer(store, chats, lanes, publisher, chat_peers, limits)
+        history = History(store, chats, privacy)
+
+        async def on_chat_event(event: ChatEvent) -> None:
+            chats.drop(event.chat_id)
+
+        for subject in ("chat.updated", "group.member.added", "group.member.removed"):
+            await events.listen(subject, ChatEvent, on_chat_event)
+        await events.listen(BLOCKS_CHANGED, BlocksChanged, chats.on_blocks_changed)
+        await events.listen(PRIVACY_CHANGED, PrivacyChanged, privacy.on_changed)
+        events.on_server_start(lambda: writer.republish(now_ms() - int(REPLAY_S * 1000)))
+
+        tasks = [
+            asyncio.create_task(work)
+            for work in (lanes.run(), writer.keep(), receipts.run(), _expire(store), _recover(writer, settings))
+        ]
+        try:
+            yield Servers(
+                routes=routes(
+                    store=store,
+                    chats=chats,
+                    sender=sender,
+                    changer=changer,
+                    receipts=receipts,
+                    history=history,
+                    peers=chat_peers,
+                    cursors=Cursors(secret(settings.data_dir, "cursor_key")),
+                    limits=limits,
+                    search_timeout_ms=settings.search_timeout_ms,
+                ),
+                grpc=[
+                    lambda server: add_MessageServiceServicer_to_server(
+                        MessageRpc(
+                            store=store,
+                            chats=chats,
+                            lanes=lanes,
+                            sender=sender,
+                            changer=changer,
+                            receipts=receipts,
+                            history=history,
+                            epoch=epoch,
+                        ),
+                        server,
+                    )
+                ],
+                checks={"mongo": lambda: mongo.ping(database), "nats": events.ping},
+                max_body=limits.body_bytes,
+            )
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(lanes.drain(), settings.drain_timeout_s / 3)
+            await receipts.flush()
+            await writer.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for peers in (chat_peers, user_peers, media_peers):
+                await peers.close()
+
+
+async def _recover(writer: Writer, settings: Settings) -> None:
+    """At a restart the log of the last holder of this slot is taken over at once, beside the first new work."""
+    await writer.recover(slot_is_ours=settings.slot_restarted)
+
+
+async def _expire(store: Store) -> None:
+    """Empty disappearing messages whose time is over. Reading hides them to the second; this removes them."""
+    while True:
+        await asyncio.sleep(EXPIRY_PAUSE_S)
+        with contextlib.suppress(Exception):
+            await store.empty_expired(now_ms())

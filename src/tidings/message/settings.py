@@ -1,0 +1,25 @@
+"""Settings of message-service."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from tidings.platform.settings import Common, Positive, Seconds
+
+
+class Settings(Common, kw_only=True, frozen=True):
+    """Times in seconds unless the name says otherwise."""
+
+    lanes: Annotated[int, Meta(ge=1, le=64)] = 4  # inserts in flight at once; a chat is always in the same one
+    batch_entries: Positive = 200  # of one insert: measured, more gains nothing
+    batch_bytes: Positive = 512 * 1024
+    lane_queue: Positive = 4_000  # entries that wait in a lane before sends are refused as overloaded
+    collision_tries: Positive = 8
+    chat_cache_s: Seconds = 30.0  # how old a cached membership may be; the fence keeps even an old one harmless
+    chat_cache_size: Positive = 50_000
+    lease_s: Seconds = 30.0  # after this silence another writer may take the log of this one over
+    lease_margin_s: Seconds = 5.0  # stop answering this long before the lease ends
+    checkpoint_ms: Positive = 200
+    receipts_ms: Positive = 50  # watermarks are gathered for so long before they are written
+    search_timeout_ms: Positive = 3_000
+    slot_restarted: bool = False  # set by a supervisor that knows the last holder of this instance name is dead
