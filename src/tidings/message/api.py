@@ -1,6 +1,6 @@
 """HTTP routes of message-service: decode, call one action, encode. No rules."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, Router, delete, get, patch, post, put
@@ -24,7 +24,9 @@ from tidings.message.store import Store
 from tidings.platform.cursors import Cursors
 from tidings.platform.http import Caller
 from tidings.platform.rpc import Peers
-from tidings.rpc.v1.chat_pb2_grpc import ChatServiceStub
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.chat_pb2_grpc import ChatServiceAsyncStub
 
 Limit = Annotated[int, Parameter(ge=1, le=100)]
 Position = Annotated[int | None, Parameter(ge=0, le=MAX_INT)]
@@ -62,7 +64,7 @@ class ForwardBody(msgspec.Struct, rename="camel"):
 
 def routes(
     *, store: Store, chats: Chats, sender: Sender, changer: Changer, receipts: Receipts, history: History,
-    peers: "Peers[ChatServiceStub]", cursors: Cursors, limits: Limits, search_timeout_ms: int,
+    peers: "Peers[ChatServiceAsyncStub]", cursors: Cursors, limits: Limits, search_timeout_ms: int,
 ) -> list[Router]:  # fmt: skip
     """The routes under /api/v1."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw
@@ -22,7 +23,9 @@ from tidings.message.publish import Publisher
 from tidings.message.store import Store
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import chat_pb2
-from tidings.rpc.v1.chat_pb2_grpc import ChatServiceStub
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.chat_pb2_grpc import ChatServiceAsyncStub
 
 
 class Ask(msgspec.Struct, kw_only=True):
@@ -47,7 +50,7 @@ class Changer:
         chats: Chats,
         lanes: Lanes,
         publisher: Publisher,
-        peers: "Peers[ChatServiceStub]",
+        peers: "Peers[ChatServiceAsyncStub]",
         limits: Limits,
     ) -> None:
         self._store, self._chats, self._lanes, self._publisher = store, chats, lanes, publisher
@@ -101,7 +104,7 @@ class Changer:
         if ask.delete_for is not None:
             document |= {"change": log.DELETE, "clientMsgId": f"delete-{target['_id']}"}
             if target.get("deletedAt") is not None:
-                return _as_done(document, target, target.get("deleteSeq", target["seq"]))
+                return _as_done(document, target, int(target.get("deleteSeq", target["seq"])))
             self._check_delete(ask.user_id, target, chat)
             return document
         if gone:
@@ -120,7 +123,7 @@ class Changer:
             return self._vote(ask, target, document)
         document |= {"change": log.PIN, "pinned": bool(ask.pinned)}
         if bool(target.get("pinned")) == bool(ask.pinned):
-            return _as_done(document, target, target.get("pinSeq", target["seq"]))
+            return _as_done(document, target, int(target.get("pinSeq", target["seq"])))
         return document
 
     def _edit(self, ask: Ask, target: Document, document: Document) -> Document | bytes:
@@ -141,7 +144,7 @@ class Changer:
         encoded = contents.encode(new).decode()
         document |= {"change": log.EDIT, "content": encoded, "text": contents.searchable(new).casefold()}
         if encoded == target["content"]:
-            return _as_done(document, target, target.get("editSeq", target["seq"]), at=target.get("editedAt"))
+            return _as_done(document, target, int(target.get("editSeq", target["seq"])), at=target.get("editedAt"))
         return document
 
     def _vote(self, ask: Ask, target: Document, document: Document) -> Document | bytes:

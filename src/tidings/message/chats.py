@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.events import BlocksChanged
@@ -9,13 +10,15 @@ from tidings.message.log import Chat, Seat
 from tidings.message.store import Store
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import chat_pb2
-from tidings.rpc.v1.chat_pb2_grpc import ChatServiceStub
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.chat_pb2_grpc import ChatServiceAsyncStub
 
 
 class Chats:
     """Owner of the cache. A lane advances `head`; everything else drops the whole chat."""
 
-    def __init__(self, store: Store, peers: "Peers[ChatServiceStub]", max_age_s: float, size: int) -> None:
+    def __init__(self, store: Store, peers: "Peers[ChatServiceAsyncStub]", max_age_s: float, size: int) -> None:
         self._store = store
         self._peers = peers
         self._max_age_s = max_age_s

@@ -88,7 +88,7 @@ class History:
     async def items(self, user_id: str, documents: Sequence[Document]) -> list[Raw]:
         """Entries as this person sees them; what they deleted for themselves is left out."""
         targets = await self._store.entries_by_id(d["targetId"] for d in documents if d["kind"] == "change")
-        ids = [d.get("targetId", d["_id"]) for d in documents]
+        ids: list[str] = [d["targetId"] if d["kind"] == "change" else d["_id"] for d in documents]
         hidden = await self._store.hidden_among(user_id, ids) if ids else set()
         out: list[Raw] = []
         for document, message_id in zip(documents, ids, strict=True):

@@ -7,6 +7,7 @@ reads head and membership again, and numbers the rest in their old order.
 import asyncio
 import zlib
 from collections import deque
+from collections.abc import Coroutine
 
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
@@ -189,9 +190,9 @@ class Lane:
         if refused:
             # A resend gets its first answer even if the right to write was lost since.
             found = await self._store.find_keys(entries[i].key for i, _ in refused)
-            for i, error in refused:
+            for i, why in refused:
                 stored = found.get(entries[i].key)
-                outcomes[i] = error if stored is None else {**stored, "repeated": True}
+                outcomes[i] = why if stored is None else {**stored, "repeated": True}
         return ready
 
     async def _insert(self, entries: list[Entry], ready: list[int], outcomes: list[Outcome | None]) -> None:
@@ -277,7 +278,7 @@ class Lane:
             in_flight, number_ = token
             in_flight.done(number_)
 
-    def _spawn(self, work: "asyncio.Future[None] | object") -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)

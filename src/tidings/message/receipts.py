@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from pymongo.errors import PyMongoError
@@ -18,7 +18,9 @@ from tidings.message.store import Store
 from tidings.platform import logging
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import user_pb2
-from tidings.rpc.v1.user_pb2_grpc import UserServiceStub
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.user_pb2_grpc import UserServiceAsyncStub
 
 _log = logging.get(__name__)
 Status = Literal["delivered", "read"]
@@ -37,7 +39,7 @@ class Mark(msgspec.Struct, frozen=True):
 class Privacy:
     """Who sends no read receipts, remembered for half a minute or until told of a change."""
 
-    def __init__(self, peers: "Peers[UserServiceStub]") -> None:
+    def __init__(self, peers: "Peers[UserServiceAsyncStub]") -> None:
         self._peers = peers
         self._silent: dict[str, tuple[float, bool]] = {}
 

@@ -173,7 +173,7 @@ def event(d: Document, target: Document | None = None, origin: str | None = None
         seq=d["seq"],
         kind=d["kind"],
         sender_id=d["senderId"] or None,
-        message_id=d.get("targetId", d["_id"]),
+        message_id=d["targetId"] if d["kind"] == "change" else d["_id"],
         frame=Raw(frame(d, target)),
         origin=origin,
         membership=bool(d.get("membership")),

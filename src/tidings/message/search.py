@@ -1,6 +1,7 @@
 """Search: a literal substring, in any script, over the messages that the caller may see."""
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,14 +12,16 @@ from tidings.message.log import Document, Seat
 from tidings.message.store import Store
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import chat_pb2
-from tidings.rpc.v1.chat_pb2_grpc import ChatServiceStub
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.chat_pb2_grpc import ChatServiceAsyncStub
 
 MAX_QUERY_CHARS = 256
 SCAN = 4  # how many candidates are read for each one wanted, at most, before a page ends early
 
 
 async def search(
-    store: Store, peers: "Peers[ChatServiceStub]", user_id: str, query: str, chat_id: str | None, before: str | None,
+    store: Store, peers: "Peers[ChatServiceAsyncStub]", user_id: str, query: str, chat_id: str | None, before: str | None,
     limit: int, timeout_ms: int,
 ) -> tuple[list[tuple[Document, list[tuple[int, int]]]], str | None]:  # fmt: skip
     """Matches, newest first, with the ranges of characters that match; and where the next page begins."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,7 +17,9 @@ from tidings.message.log import Document, Entry
 from tidings.message.store import Store
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2
-from tidings.rpc.v1.media_pb2_grpc import MediaServiceStub
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.media_pb2_grpc import MediaServiceAsyncStub
 
 
 class Draft(msgspec.Struct, kw_only=True):
@@ -37,7 +40,7 @@ class Sender:
     """`send` is the one way a message comes into being."""
 
     def __init__(
-        self, store: Store, chats: Chats, lanes: Lanes, media: "Peers[MediaServiceStub]", limits: Limits
+        self, store: Store, chats: Chats, lanes: Lanes, media: "Peers[MediaServiceAsyncStub]", limits: Limits
     ) -> None:
         self._store, self._chats, self._lanes, self._media, self._limits = store, chats, lanes, media, limits
 

@@ -1,5 +1,6 @@
-"""The only file that knows MongoDB. Collections: `entries` (the log), `watermarks`, `writers`, `hidden`, `stars`, `meta`."""
+"""The only file that knows MongoDB: `entries` (the log), `watermarks`, `writers`, `hidden`, `stars`, `meta`."""
 
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import cast
 
@@ -52,10 +53,8 @@ class Store:
         await self._hidden.create_index([("userId", 1), ("chatId", 1), ("seq", 1)], name="chat")
         await self._stars.create_index([("userId", 1), ("_id", -1)], name="user")
         await self._writers.create_index([("closed", 1), ("leaseUntil", 1)], name="open")
-        try:
+        with contextlib.suppress(DuplicateKeyError):
             await self._meta.insert_one({"_id": "epoch", "value": new_id()})
-        except DuplicateKeyError:
-            pass
         return str(cast("Document", await self._meta.find_one({"_id": "epoch"}))["value"])
 
     # -- the log --------------------------------------------------------------------------------

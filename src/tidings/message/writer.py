@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from tidings.contracts.ids import Uuid7Sequence
 from tidings.contracts.times import now_ms
 from tidings.message import change
+from tidings.message.log import Document
 from tidings.message.publish import Publisher
 from tidings.message.settings import Settings
 from tidings.message.store import Store
@@ -166,7 +167,7 @@ class Writer:
                 chunk = []
         return count + await self._redo(chunk)
 
-    async def _redo(self, documents: list[change.Document]) -> int:
+    async def _redo(self, documents: list[Document]) -> int:
         if documents:
             await self._store.apply([change.update(d) for d in documents if d["kind"] == "change"])
             await self._publisher.publish(documents, {})
