@@ -1,0 +1,126 @@
+"""The only file that knows S3: bytes in, bytes out, and signed URLs that clients reach through the gateway."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from io import BufferedRandom
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import S3Store
+
+from tidings.contracts.errors import ApiError
+from tidings.platform import logging, metrics
+
+_log = logging.get(__name__)
+
+PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes as a part: what an upload holds in memory
+
+
+class Objects:
+    """The bucket. `internal_url` is the S3 endpoint as this process reaches it; signatures are made for it."""
+
+    def __init__(
+        self, internal_url: str, bucket: str, region: str, access_key: str, secret_key: str, url_lifetime_s: int
+    ) -> None:
+        self._lifetime = timedelta(seconds=url_lifetime_s)
+        self._store = S3Store(
+            bucket,
+            endpoint=internal_url.rstrip("/"),
+            region=region,
+            access_key_id=access_key,
+            secret_access_key=secret_key,
+            virtual_hosted_style_request=False,
+            client_options={"allow_http": True, "timeout": "60s", "connect_timeout": "3s"},
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=10)},
+        )
+
+    async def ping(self) -> None:
+        """Raises when the bucket cannot be read."""
+        if await self.size("ready") is None:
+            return
+
+    async def put(
+        self, key: str, body: AsyncIterator[bytes] | IO[bytes], content_type: str, content_disposition: str
+    ) -> None:
+        """Store an object, all or nothing, with at most two parts of it in memory."""
+        attributes = {
+            "Content-Type": content_type,
+            "Content-Disposition": content_disposition,
+            # Signed URLs change with every answer, so shared caches gain nothing and must not keep it.
+            "Cache-Control": "private, max-age=31536000, immutable",
+        }
+        try:
+            await obstore.put_async(
+                self._store, key, body, attributes=attributes, chunk_size=PART_BYTES, max_concurrency=1
+            )
+        except BaseError as error:
+            raise _unavailable(error) from error
+
+    async def fetch(self, key: str, folder: Path) -> BufferedRandom:
+        """An object in a nameless file that vanishes with its last descriptor. Raises ApiError `not_found`."""
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  the caller closes it
+        try:
+            async for chunk in self.read(key):
+                file.write(chunk)
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file
+
+    async def read(self, key: str) -> AsyncIterator[bytes]:
+        """The bytes of an object. Raises ApiError `not_found`."""
+        try:
+            found = await obstore.get_async(self._store, key)
+            async for chunk in found.stream(min_chunk_size=1 << 20):
+                yield bytes(chunk)
+        except (FileNotFoundError, NotFoundError):
+            raise ApiError("not_found") from None
+        except BaseError as error:
+            raise _unavailable(error) from error
+
+    async def size(self, key: str) -> int | None:
+        """The size of an object; None when it is not there."""
+        try:
+            return int((await obstore.head_async(self._store, key))["size"])
+        except (FileNotFoundError, NotFoundError):
+            return None
+        except BaseError as error:
+            raise _unavailable(error) from error
+
+    async def delete(self, *keys: str) -> None:
+        """Remove objects; those not there are fine."""
+        for key in keys:
+            try:
+                await obstore.delete_async(self._store, key)
+            except (FileNotFoundError, NotFoundError):
+                continue
+            except BaseError as error:
+                raise _unavailable(error) from error
+
+    async def older_than(self, age_s: float) -> AsyncIterator[list[str]]:
+        """Keys of everything stored longer ago, a page at a time."""
+        before = datetime.now(UTC) - timedelta(seconds=age_s)
+        for folder in ("incoming", "files", "thumbnails"):
+            async for page in obstore.list(self._store, folder, chunk_size=500):
+                yield [str(entry["path"]) for entry in page if entry["last_modified"] < before]
+
+    async def sign(self, keys: list[str], base_url: str) -> tuple[list[str], datetime]:
+        """URLs under `base_url` by which these objects can be read, and when they end.
+
+        The signature covers the internal endpoint's Host, which the gateway puts back; the path stays as it is.
+        """
+        ends = datetime.now(UTC) + self._lifetime
+        signed = await obstore.sign_async(self._store, "GET", keys, self._lifetime)
+        outer = urlsplit(base_url)
+        return [urlunsplit(urlsplit(url)._replace(scheme=outer.scheme, netloc=outer.netloc)) for url in signed], ends
+
+
+def _unavailable(error: Exception) -> ApiError:
+    metrics.DEPENDENCY.labels("s3").inc()
+    _log.warning("object store failed", error=repr(error)[:500])
+    return ApiError("unavailable", "files cannot be reached at the moment")
