@@ -125,7 +125,9 @@ class Supervisor:
             slot.reason = reason
             if delay_s is None:
                 self._give_up(slot, reason)
-                await slot.returned.wait()
+                slot.returned.clear()
+                await slot.returned.wait()  # somebody ran it by hand and gave it back: a new chance
+                slot.policy = RestartPolicy()
                 continue
             slot.state = "backing off"
             slot.restarts += 1

@@ -104,7 +104,7 @@ class Changer:
         if ask.delete_for is not None:
             document |= {"change": log.DELETE, "clientMsgId": f"delete-{target['_id']}"}
             if target.get("deletedAt") is not None:
-                return _as_done(document, target, int(target.get("deleteSeq", target["seq"])))
+                return _as_done(document, target, _seq_of(target, "deleteSeq"))
             self._check_delete(ask.user_id, target, chat)
             return document
         if gone:
@@ -123,7 +123,7 @@ class Changer:
             return self._vote(ask, target, document)
         document |= {"change": log.PIN, "pinned": bool(ask.pinned)}
         if bool(target.get("pinned")) == bool(ask.pinned):
-            return _as_done(document, target, int(target.get("pinSeq", target["seq"])))
+            return _as_done(document, target, _seq_of(target, "pinSeq"))
         return document
 
     def _edit(self, ask: Ask, target: Document, document: Document) -> Document | bytes:
@@ -144,7 +144,7 @@ class Changer:
         encoded = contents.encode(new).decode()
         document |= {"change": log.EDIT, "content": encoded, "text": contents.searchable(new).casefold()}
         if encoded == target["content"]:
-            return _as_done(document, target, int(target.get("editSeq", target["seq"])), at=target.get("editedAt"))
+            return _as_done(document, target, _seq_of(target, "editSeq"), at=target.get("editedAt"))
         return document
 
     def _vote(self, ask: Ask, target: Document, document: Document) -> Document | bytes:
@@ -206,6 +206,12 @@ class Changer:
                 )
             )
         return body
+
+
+def _seq_of(target: Document, field: str) -> int:
+    """The number of the change that is in force; of a message that was never changed so, its own."""
+    found = target.get(field)
+    return int(target["seq"] if found is None else found)
 
 
 def _as_done(document: Document, target: Document, seq: int, at: int | None = None) -> bytes:

@@ -54,7 +54,7 @@ class Lanes:
 
     async def drain(self) -> None:
         """Wait until nothing waits."""
-        while any(lane.busy for lane in self._lanes):
+        while any(lane.busy for lane in self._lanes):  # noqa: ASYNC110  only at the end of the process
             await asyncio.sleep(0.02)
 
 

@@ -145,14 +145,14 @@ class Receipts:
         self, chat_id: str, user_id: str, status: Status, seq: int, old: int, at: int
     ) -> StatusEvent | None:
         chat = await self._chats.get(chat_id)
-        to = {user_id} | await self._told(chat, user_id, old, seq)
+        to = {user_id} | await self._told(chat, old, seq)
         if status == "read":
             members = [user_id, *to]
             silent = await self._privacy.silent(members)
             to = {user_id} if user_id in silent else {t for t in to if t == user_id or t not in silent}
         return StatusEvent(chat_id=chat_id, user_id=user_id, status=status, seq=seq, at=rfc3339(at), to=sorted(to))
 
-    async def _told(self, chat: Chat, user_id: str, old: int, seq: int) -> set[str]:
+    async def _told(self, chat: Chat, old: int, seq: int) -> set[str]:
         """Who may know of this mark: the peer; in groups the authors of the messages newly covered."""
         if chat.type == "direct":
             return {u for u, seat in chat.seats.items() if seat.is_member} if not chat.blocked else set()

@@ -39,7 +39,7 @@ class MessageRpc(MessageServiceServicer):
         self._store, self._chats, self._lanes, self._sender = store, chats, lanes, sender
         self._changer, self._receipts, self._history, self._epoch = changer, receipts, history, epoch
 
-    async def SendMessages(self, request: pb.SendMessagesRequest, context: Any) -> pb.SendMessagesResponse:  # noqa: N802
+    async def SendMessages(self, request: pb.SendMessagesRequest, context: Any) -> pb.SendMessagesResponse:
         drafts = [
             Draft(
                 chat_id=m.chat_id,
@@ -55,7 +55,7 @@ class MessageRpc(MessageServiceServicer):
         ]
         return pb.SendMessagesResponse(results=[_sent(outcome) for outcome in await self._sender.send(drafts)])
 
-    async def ChangeMessages(self, request: pb.ChangeMessagesRequest, context: Any) -> pb.ChangeMessagesResponse:  # noqa: N802
+    async def ChangeMessages(self, request: pb.ChangeMessagesRequest, context: Any) -> pb.ChangeMessagesResponse:
         results = await self._changer.change([_ask(change) for change in request.changes])
         return pb.ChangeMessagesResponse(
             results=[
@@ -64,7 +64,7 @@ class MessageRpc(MessageServiceServicer):
             ]
         )
 
-    async def UpdateMessageStatus(  # noqa: N802
+    async def UpdateMessageStatus(
         self, request: pb.UpdateMessageStatusRequest, context: Any
     ) -> pb.UpdateMessageStatusResponse:
         marks = [
@@ -73,7 +73,7 @@ class MessageRpc(MessageServiceServicer):
         results = await self._receipts.mark(marks)
         return pb.UpdateMessageStatusResponse(refusals=[refusal(r) if r is not None else pb.Refusal() for r in results])
 
-    async def GetLastMessages(self, request: pb.GetLastMessagesRequest, context: Any) -> pb.GetLastMessagesResponse:  # noqa: N802
+    async def GetLastMessages(self, request: pb.GetLastMessagesRequest, context: Any) -> pb.GetLastMessagesResponse:
         heads = await self._store.heads([w.chat_id for w in request.windows])
         out = []
         for window in request.windows:
@@ -85,7 +85,7 @@ class MessageRpc(MessageServiceServicer):
             out.append(pb.LastMessage(chat_id=window.chat_id, message_json=shown, last_seq=last_seq, last_at_ms=at))
         return pb.GetLastMessagesResponse(chats=out)
 
-    async def GetUnreadCounts(self, request: pb.GetUnreadCountsRequest, context: Any) -> pb.GetUnreadCountsResponse:  # noqa: N802
+    async def GetUnreadCounts(self, request: pb.GetUnreadCountsRequest, context: Any) -> pb.GetUnreadCountsResponse:
         seats = {w.chat_id: _seat(w) for w in request.windows}
         counts = await self._history.counts(request.user_id, seats, await self._store.heads(list(seats)))
         return pb.GetUnreadCountsResponse(
@@ -103,7 +103,7 @@ class MessageRpc(MessageServiceServicer):
             ]
         )
 
-    async def AppendNotice(self, request: pb.AppendNoticeRequest, context: Any) -> pb.AppendNoticeResponse:  # noqa: N802
+    async def AppendNotice(self, request: pb.AppendNoticeRequest, context: Any) -> pb.AppendNoticeResponse:
         for notice in request.notices:
             self._chats.drop(notice.chat_id)  # chat-service has committed: what is cached here is from before
         waits = [self._lanes.append(_notice(n)) for n in request.notices]
@@ -116,13 +116,13 @@ class MessageRpc(MessageServiceServicer):
                 out.append(pb.AppendedNotice(refusal=refusal(error)))
         return pb.AppendNoticeResponse(notices=out)
 
-    async def GetHeads(self, request: pb.GetHeadsRequest, context: Any) -> pb.GetHeadsResponse:  # noqa: N802
+    async def GetHeads(self, request: pb.GetHeadsRequest, context: Any) -> pb.GetHeadsResponse:
         heads = await self._store.heads(list(request.chat_ids))
         return pb.GetHeadsResponse(
             heads=[pb.Head(chat_id=c, seq=heads.get(c, 0)) for c in request.chat_ids], log_epoch=self._epoch
         )
 
-    async def GetEntries(self, request: pb.GetEntriesRequest, context: Any) -> pb.GetEntriesResponse:  # noqa: N802
+    async def GetEntries(self, request: pb.GetEntriesRequest, context: Any) -> pb.GetEntriesResponse:
         heads = await self._store.heads([r.window.chat_id for r in request.ranges])
         left = request.limit or 500
         pages = []
@@ -140,7 +140,7 @@ class MessageRpc(MessageServiceServicer):
             )
         return pb.GetEntriesResponse(pages=pages, log_epoch=self._epoch)
 
-    async def GetHidden(self, request: pb.GetHiddenRequest, context: Any) -> pb.GetHiddenResponse:  # noqa: N802
+    async def GetHidden(self, request: pb.GetHiddenRequest, context: Any) -> pb.GetHiddenResponse:
         found = await self._store.hidden_since(request.user_id, request.since_ms, 10_000)
         return pb.GetHiddenResponse(
             message_ids=[d["messageId"] for d in found], chat_ids=sorted({d["chatId"] for d in found})

@@ -21,9 +21,15 @@ SCAN = 4  # how many candidates are read for each one wanted, at most, before a 
 
 
 async def search(
-    store: Store, peers: "Peers[ChatServiceAsyncStub]", user_id: str, query: str, chat_id: str | None, before: str | None,
-    limit: int, timeout_ms: int,
-) -> tuple[list[tuple[Document, list[tuple[int, int]]]], str | None]:  # fmt: skip
+    store: Store,
+    peers: "Peers[ChatServiceAsyncStub]",
+    user_id: str,
+    query: str,
+    chat_id: str | None,
+    before: str | None,
+    limit: int,
+    timeout_ms: int,
+) -> tuple[list[tuple[Document, list[tuple[int, int]]]], str | None]:
     """Matches, newest first, with the ranges of characters that match; and where the next page begins."""
     text = query.strip()
     if not text or len(text) > MAX_QUERY_CHARS or "\x00" in text:

@@ -22,4 +22,3 @@ class Settings(Common, kw_only=True, frozen=True):
     checkpoint_ms: Positive = 200
     receipts_ms: Positive = 50  # watermarks are gathered for so long before they are written
     search_timeout_ms: Positive = 3_000
-    slot_restarted: bool = False  # set by a supervisor that knows the last holder of this instance name is dead

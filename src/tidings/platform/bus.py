@@ -131,6 +131,17 @@ class Bus:
         await retry.until("nats", consumer.start, timeout_s=30, errors=(*UNREACHABLE, APIError))
         return consumer
 
+    async def bury(self, consumer: str, subject: str, body: bytes, error: Exception, sequence: int = 0) -> None:
+        """Keep an event, or the part of one that cannot be worked on, for an operator to look at and replay."""
+        headers = {
+            "Tidings-Subject": subject,
+            "Tidings-Sequence": str(sequence),
+            "Tidings-Consumer": consumer,
+            "Tidings-Error": repr(error)[:500].replace("\n", " ").replace("\r", " "),
+            "Tidings-At": str(now_ms()),
+        }
+        await self._js.publish(self.subject(f"dead.{consumer}"), body, headers=headers)
+
     async def ensure_streams(self) -> None:
         """Create the streams that are not there. Safe from every instance at once."""
         for name, subjects in STREAMS.items():
@@ -318,14 +329,8 @@ class Consumer:
         return "dead"
 
     async def _bury(self, message: Msg, error: Exception) -> None:
-        headers = {
-            "Tidings-Subject": message.subject.removeprefix(self._bus._prefix),
-            "Tidings-Sequence": str(message.metadata.sequence.stream),
-            "Tidings-Consumer": self._plain_name,
-            "Tidings-Error": repr(error)[:500].replace("\n", " ").replace("\r", " "),
-            "Tidings-At": str(now_ms()),
-        }
-        await self._bus._js.publish(self._bus.subject(f"dead.{self._plain_name}"), message.data, headers=headers)
+        subject = message.subject.removeprefix(self._bus._prefix)
+        await self._bus.bury(self._plain_name, subject, message.data, error, message.metadata.sequence.stream)
 
 
 async def _keep_alive(message: Msg) -> None:

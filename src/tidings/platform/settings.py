@@ -34,6 +34,7 @@ class Common(msgspec.Struct, kw_only=True, frozen=True):
     public_url: str = "http://localhost:30080"  # where clients reach the gateway, no trailing slash
     namespace: str = "tidings"  # prefix of databases, streams, keys and buckets: two systems may share stores
     data_dir: Path = Path(".tidings")
+    slot_restarted: bool = False  # a supervisor vouches that the last holder of this instance name is dead
     insecure_dev: bool = False  # lets the `dev` SMS provider run on a listener beyond loopback
 
     # The stores.
