@@ -1,0 +1,24 @@
+"""The `tidings` command. A subcommand is a function in a module of its own, and one line here."""
+
+import typer
+
+from tidings.cli import down, logs, reset, run, status, up
+
+app = typer.Typer(
+    name="tidings",
+    help="Tidings: a self-hosted messaging platform.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.command("up")(up.up)
+app.command("down")(down.down)
+app.command("status")(status.status)
+app.command("logs")(logs.logs)
+app.command("reset")(reset.reset)
+app.command("run")(run.run)
+
+
+if __name__ == "__main__":
+    app()

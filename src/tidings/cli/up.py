@@ -1,0 +1,132 @@
+"""`tidings up`: start everything and keep it running."""
+
+import asyncio
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidings.cli.options import DEFAULT_DATA_DIR, DataDir, fail
+from tidings.devstack.binaries import BinaryMissing
+from tidings.devstack.logfiles import last_lines, log_path
+from tidings.devstack.plan import Plan, PlanError, Request
+from tidings.devstack.ports import PortTaken
+from tidings.devstack.state import AlreadyRunning, SystemState, is_owned, load_state
+from tidings.devstack.stores.postgres import PostgresUnavailable
+from tidings.devstack.system import run_system
+from tidings.platform.settings import SettingsError
+
+DETACH_TIMEOUT_S = 180.0
+DETACH_POLL_S = 0.1
+EXPECTED = (AlreadyRunning, PortTaken, PlanError, SettingsError, BinaryMissing, PostgresUnavailable)
+
+
+def up(
+    port: Annotated[int, typer.Option(help="The port clients connect to.")] = 30080,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    listen: Annotated[str, typer.Option(help="The address clients connect to; all else stays on loopback.")] = "127.0.0.1",
+    scale: Annotated[str, typer.Option(help="Several instances of a service, as in websocket=2,message=2.")] = "",
+    only: Annotated[str, typer.Option(help="`stores`: start the five stores alone.")] = "",
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once all is ready, and go on behind.")] = False,
+    print_env: Annotated[
+        bool, typer.Option("--print-env", help="Print the environment that reaches the stores, as `export` lines.")
+    ] = False,
+    insecure_dev: Annotated[
+        bool, typer.Option("--insecure-dev", help="Allow --listen beyond this machine although codes are only shown.")
+    ] = False,
+) -> None:
+    """Start the stores, the eight services and Envoy, and keep them running until Ctrl-C or `tidings down`."""
+    if only not in ("", "stores"):
+        fail(f"--only {only}: only `stores` can be started alone.", 2)
+    request = Request(
+        data_dir=data_dir.absolute(),
+        port=port,
+        listen=listen,
+        scale=_parse_scale(scale),
+        only_stores=only == "stores",
+        insecure_dev=insecure_dev,
+    )
+    if detach:
+        _detach(request, scale, print_env)
+        return
+
+    def announce(plan: Plan, ready: bool, took_s: float) -> None:
+        print(f"\n{_summary(plan.url, request, ready, took_s)}\n", flush=True)
+        if print_env:
+            _print_env(load_state(request.data_dir))
+
+    try:
+        asyncio.run(run_system(request, _report, announce))
+    except EXPECTED as problem:
+        fail(problem)
+
+
+def _report(name: str, what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {name:<14} {what}", flush=True)
+
+
+def _summary(url: str, request: Request, ready: bool, took_s: float) -> str:
+    head = "Tidings is up" if ready else "Tidings runs, but not everything in it does (see above, and `tidings status`)"
+    option = "" if request.data_dir == DEFAULT_DATA_DIR.absolute() else f" --data-dir {shlex.quote(str(request.data_dir))}"
+    lines = [f"  {head} after {took_s:.1f} s.", ""]
+    if not request.only_stores:
+        lines += [f"  Address   {url}"]
+    lines += [f"  Data      {request.data_dir}   (logs in {request.data_dir / 'logs'})"]
+    if not request.only_stores:
+        lines += [f"  Chat      tidings chat --url {url}   sign in with any phone number, the code is shown to you"]
+    lines += [f"  Look      tidings status{option} · tidings logs -f{option}", f"  Stop      Ctrl-C, or tidings down{option}"]
+    return "\n".join(lines)
+
+
+def _print_env(state: SystemState | None) -> None:
+    for name, value in sorted((state.environ if state else {}).items()):
+        print(f"export {name}={shlex.quote(value)}", flush=True)
+
+
+def _parse_scale(text: str) -> dict[str, int]:
+    scale = {}
+    for part in filter(None, text.split(",")):
+        name, separator, count = part.partition("=")
+        if not separator or not count.isdigit():
+            fail(f"--scale {text}: write it as websocket=2,message=2.", 2)
+        scale[name.strip()] = int(count)
+    return scale
+
+
+def _detach(request: Request, scale: str, print_env: bool) -> None:
+    """Run the same command in a session of its own, and wait until it is ready or has ended."""
+    if is_owned(request.data_dir):
+        state = load_state(request.data_dir)
+        fail(f"Tidings is already running on {request.data_dir}" + (f" ({state.url})." if state else "."))
+    log = log_path(request.data_dir, "supervisor")
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [sys.executable, "-m", "tidings.cli.main", "up", "--port", str(request.port)]
+    command += ["--data-dir", str(request.data_dir), "--listen", request.listen]
+    command += ["--scale", scale] if scale else []
+    command += ["--only", "stores"] if request.only_stores else []
+    command += ["--insecure-dev"] if request.insecure_dev else []
+    with log.open("ab") as output:
+        began = output.tell()
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    _await_announcement(child, log, began, request)
+    if print_env:
+        _print_env(load_state(request.data_dir))
+
+
+def _await_announcement(child: "subprocess.Popen[bytes]", log: Path, began: int, request: Request) -> None:
+    deadline = time.monotonic() + DETACH_TIMEOUT_S
+    while time.monotonic() < deadline:
+        said = log.read_bytes()[began:].decode(errors="replace")
+        if "\n  Stop      " in said:
+            print(said[said.index("\n  Tidings") :].rstrip() + "\n", flush=True)
+            return
+        if child.poll() is not None:
+            fail(said.strip().removeprefix("tidings: ") or f"ended with code {child.returncode}")
+        time.sleep(DETACH_POLL_S)
+    fail("\n".join([f"not ready after {DETACH_TIMEOUT_S:.0f} s; the end of {log}:", *last_lines(log, 15)]))
