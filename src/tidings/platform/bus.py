@@ -182,10 +182,10 @@ class Bus:
 
     async def close(self) -> None:
         """Stop consumers, send what is buffered, close."""
-        for task in self._tasks:
-            task.cancel()
         for consumer in self._consumers:
             await consumer.stop()
+        for task in self._tasks:  # what did not end by itself comes again
+            task.cancel()
         with contextlib.suppress(*UNREACHABLE):
             await self._client.flush(timeout=1)
         await self._client.close()
