@@ -14,7 +14,7 @@ import sys
 from typing import IO, Any, Final
 
 _FORMATS: Final = {
-    "image/jpeg": ("JPEG", "MPO"),
+    "image/jpeg": ("JPEG",),  # also opens what phones write as MPO
     "image/png": ("PNG",),
     "image/webp": ("WEBP",),
     "image/gif": ("GIF",),
