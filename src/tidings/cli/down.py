@@ -19,7 +19,7 @@ def down(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         return
     try:
         asyncio.run(control.ask(folder, {"do": "stop"}))
-    except control.NotRunning as problem:
+    except control.NotRunningError as problem:
         fail(problem)
     deadline = time.monotonic() + TIMEOUT_S
     while is_owned(folder):

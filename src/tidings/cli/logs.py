@@ -9,7 +9,9 @@ from tidings.devstack.logfiles import follow, last_lines
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="A process or service (message-1, message, postgres); all if left out.")] = "",
+    service: Annotated[
+        str, typer.Argument(help="A process or service (message-1, message, postgres); all if left out.")
+    ] = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines of each to begin with.")] = 20,

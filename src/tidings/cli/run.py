@@ -1,6 +1,7 @@
-"""`tidings run SERVICE`: one service in the foreground, in the place of the supervised one, against the running rest."""
+"""`tidings run SERVICE`: one service in the foreground, in its supervised place, against the running rest."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -28,7 +29,7 @@ def run(
     name = service if service.rpartition("-")[2].isdigit() else f"{service}-1"
     try:
         asyncio.run(_run(data_dir.absolute(), name, reload, debug))
-    except (control.NotRunning, LookupError) as problem:
+    except (control.NotRunningError, LookupError) as problem:
         fail(problem)
 
 
@@ -51,12 +52,17 @@ async def _run(data_dir: Path, name: str, reload: bool, debug: bool) -> None:
                 print(f"{name} ended with code {child.returncode}.", flush=True)
                 if not reload:
                     return
-                while not ended.is_set() and _newest_source() == stamp:  # a mistake: wait for its mending
-                    await asyncio.sleep(SCAN_INTERVAL_S)
+                await _source_change(stamp, ended)  # a mistake: wait for its mending
                 continue
             await _stop(child)
             if not ended.is_set():
                 print(f"A source file changed; {name} starts again.", flush=True)
+
+
+async def _source_change(since: float, ended: asyncio.Event) -> None:
+    while not ended.is_set() and _newest_source() == since:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), SCAN_INTERVAL_S)
 
 
 async def _stop(child: asyncio.subprocess.Process) -> None:

@@ -22,7 +22,7 @@ def status(
     """Show each process: pid, state, restarts, port and memory (PSS). Ends with 1 when not everything is ready."""
     try:
         system: SystemState = asyncio.run(control.ask(data_dir.absolute(), {"do": "status"}, SystemState))
-    except control.NotRunning as problem:
+    except control.NotRunningError as problem:
         fail(problem, 3)
     if as_json:
         system.environ = {}  # credentials

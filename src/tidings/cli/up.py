@@ -11,24 +11,26 @@ from typing import Annotated
 import typer
 
 from tidings.cli.options import DEFAULT_DATA_DIR, DataDir, fail
-from tidings.devstack.binaries import BinaryMissing
+from tidings.devstack.binaries import BinaryMissingError
 from tidings.devstack.logfiles import last_lines, log_path
 from tidings.devstack.plan import Plan, PlanError, Request
-from tidings.devstack.ports import PortTaken
-from tidings.devstack.state import AlreadyRunning, SystemState, is_owned, load_state
-from tidings.devstack.stores.postgres import PostgresUnavailable
+from tidings.devstack.ports import PortTakenError
+from tidings.devstack.state import AlreadyRunningError, SystemState, is_owned, load_state
+from tidings.devstack.stores.postgres import PostgresUnavailableError
 from tidings.devstack.system import run_system
 from tidings.platform.settings import SettingsError
 
 DETACH_TIMEOUT_S = 180.0
 DETACH_POLL_S = 0.1
-EXPECTED = (AlreadyRunning, PortTaken, PlanError, SettingsError, BinaryMissing, PostgresUnavailable)
+EXPECTED = (AlreadyRunningError, PortTakenError, PlanError, SettingsError, BinaryMissingError, PostgresUnavailableError)
 
 
 def up(
     port: Annotated[int, typer.Option(help="The port clients connect to.")] = 30080,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    listen: Annotated[str, typer.Option(help="The address clients connect to; all else stays on loopback.")] = "127.0.0.1",
+    listen: Annotated[
+        str, typer.Option(help="The address clients connect to; all else stays on loopback.")
+    ] = "127.0.0.1",
     scale: Annotated[str, typer.Option(help="Several instances of a service, as in websocket=2,message=2.")] = "",
     only: Annotated[str, typer.Option(help="`stores`: start the five stores alone.")] = "",
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once all is ready, and go on behind.")] = False,
@@ -71,14 +73,19 @@ def _report(name: str, what: str) -> None:
 
 def _summary(url: str, request: Request, ready: bool, took_s: float) -> str:
     head = "Tidings is up" if ready else "Tidings runs, but not everything in it does (see above, and `tidings status`)"
-    option = "" if request.data_dir == DEFAULT_DATA_DIR.absolute() else f" --data-dir {shlex.quote(str(request.data_dir))}"
+    option = (
+        "" if request.data_dir == DEFAULT_DATA_DIR.absolute() else f" --data-dir {shlex.quote(str(request.data_dir))}"
+    )
     lines = [f"  {head} after {took_s:.1f} s.", ""]
     if not request.only_stores:
         lines += [f"  Address   {url}"]
     lines += [f"  Data      {request.data_dir}   (logs in {request.data_dir / 'logs'})"]
     if not request.only_stores:
         lines += [f"  Chat      tidings chat --url {url}   sign in with any phone number, the code is shown to you"]
-    lines += [f"  Look      tidings status{option} · tidings logs -f{option}", f"  Stop      Ctrl-C, or tidings down{option}"]
+    lines += [
+        f"  Look      tidings status{option} · tidings logs -f{option}",
+        f"  Stop      Ctrl-C, or tidings down{option}",
+    ]
     return "\n".join(lines)
 
 
@@ -111,15 +118,15 @@ def _detach(request: Request, scale: str, print_env: bool) -> None:
     command += ["--insecure-dev"] if request.insecure_dev else []
     with log.open("ab") as output:
         began = output.tell()
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603  this same command
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    _await_announcement(child, log, began, request)
+    _await_announcement(child, log, began)
     if print_env:
         _print_env(load_state(request.data_dir))
 
 
-def _await_announcement(child: "subprocess.Popen[bytes]", log: Path, began: int, request: Request) -> None:
+def _await_announcement(child: "subprocess.Popen[bytes]", log: Path, began: int) -> None:
     deadline = time.monotonic() + DETACH_TIMEOUT_S
     while time.monotonic() < deadline:
         said = log.read_bytes()[began:].decode(errors="replace")

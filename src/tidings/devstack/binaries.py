@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 
-class BinaryMissing(Exception):
+class BinaryMissingError(Exception):
     """A server is neither installed nor on PATH; the text says how to get it."""
 
 
 def find(program: str) -> Path:
-    """The executable of `program`. Raises BinaryMissing."""
+    """The executable of `program`. Raises BinaryMissingError."""
     package, inside = _IN_WHEELS[program]
     for candidate in _in_package(package, inside):
         if candidate.is_file():
@@ -19,7 +19,7 @@ def find(program: str) -> Path:
     on_path = shutil.which(program)
     if on_path:
         return Path(on_path)
-    raise BinaryMissing(
+    raise BinaryMissingError(
         f"{program} is not installed. `make setup` installs it (extra `embedded`, Linux x86-64); "
         "or put it on PATH, or give the URL of a running server in the settings."
     )

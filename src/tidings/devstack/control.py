@@ -16,7 +16,7 @@ from tidings.devstack.state import SystemState, control_socket
 from tidings.devstack.supervisor import Supervisor
 
 
-class NotRunning(Exception):
+class NotRunningError(Exception):
     """Nobody answers on the control socket of this data directory."""
 
 
@@ -76,7 +76,7 @@ async def serve(
 
 
 async def ask(data_dir: Path, question: dict[str, str], kind: type[Any] = dict, timeout_s: float = 15.0) -> Any:
-    """Ask the running system. Raises NotRunning."""
+    """Ask the running system. Raises NotRunningError."""
     try:
         with control_socket(data_dir) as path:
             async with asyncio.timeout(timeout_s):
@@ -85,20 +85,20 @@ async def ask(data_dir: Path, question: dict[str, str], kind: type[Any] = dict, 
                 line = await reader.readline()
                 writer.close()
     except (OSError, TimeoutError):
-        raise NotRunning(f"Tidings does not run on {data_dir}.") from None
+        raise NotRunningError(f"Tidings does not run on {data_dir}.") from None
     if not line:
-        raise NotRunning(f"Tidings on {data_dir} is stopping.")
+        raise NotRunningError(f"Tidings on {data_dir} is stopping.")
     return msgspec.json.decode(line, type=kind)
 
 
 @contextlib.asynccontextmanager
 async def borrow(data_dir: Path, name: str) -> AsyncIterator[Loan]:
-    """Take over the place of a process while the body runs. Raises NotRunning, LookupError."""
+    """Take over the place of a process while the body runs. Raises NotRunningError, LookupError."""
     try:
         with control_socket(data_dir) as path:
             reader, writer = await asyncio.open_unix_connection(path, limit=1 << 20)
     except OSError:
-        raise NotRunning(f"Tidings does not run on {data_dir}.") from None
+        raise NotRunningError(f"Tidings does not run on {data_dir}.") from None
     try:
         writer.write(msgspec.json.encode({"do": "lend", "name": name}) + b"\n")
         line = await reader.readline()

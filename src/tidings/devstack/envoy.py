@@ -14,7 +14,7 @@ from tidings.devstack.stores.wire import http_status
 VALIDATE_TIMEOUT_S = 20.0
 
 
-class EnvoyRefused(Exception):
+class EnvoyRefusedError(Exception):
     """Envoy does not accept the configuration; the text is its own."""
 
 
@@ -49,11 +49,11 @@ def process(data_dir: Path, site: Site, concurrency: int) -> Process:
 
 
 async def validate(config: Path) -> None:
-    """Let Envoy check the file. Raises EnvoyRefused with what it says."""
+    """Let Envoy check the file. Raises EnvoyRefusedError with what it says."""
     running = await asyncio.create_subprocess_exec(
         str(binaries.find("envoy")), "--mode", "validate", "-c", str(config), "--log-level", "error",
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await asyncio.wait_for(running.communicate(), VALIDATE_TIMEOUT_S)
     if running.returncode != 0:
-        raise EnvoyRefused(said.decode(errors="replace").strip())
+        raise EnvoyRefusedError(said.decode(errors="replace").strip())

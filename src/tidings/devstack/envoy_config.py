@@ -70,7 +70,9 @@ def bootstrap(site: Site) -> Json:
                     "name": "edge",
                     "address": _address(site.listen, site.port),
                     "per_connection_buffer_limit_bytes": CONNECTION_BUFFER_BYTES,
-                    "filter_chains": [{"filters": [_typed_filter("http_connection_manager", connection_manager(site))]}],
+                    "filter_chains": [
+                        {"filters": [_typed_filter("http_connection_manager", connection_manager(site))]}
+                    ],
                 }
             ],
             "clusters": [*(_cluster(name, ports) for name, ports in site.upstreams.items()), _s3_cluster(site.s3_url)],
@@ -331,7 +333,12 @@ def _cluster(name: str, ports: Sequence[int]) -> Json:
         "load_assignment": _endpoints(name, [(LOOPBACK, port) for port in ports]),
         "circuit_breakers": {
             "thresholds": [
-                {"max_connections": 100_000, "max_requests": 100_000, "max_pending_requests": 10_000, "max_retries": 100}
+                {
+                    "max_connections": 100_000,
+                    "max_requests": 100_000,
+                    "max_pending_requests": 10_000,
+                    "max_retries": 100,
+                }
             ]
         },
     }

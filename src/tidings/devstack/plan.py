@@ -90,7 +90,7 @@ class Plan:
 
 
 def make_plan(request: Request, ports: Ports, given: Mapping[str, str] | None = None) -> Plan:
-    """Choose ports, generate secrets, and list the processes. Raises PortTaken, PlanError, SettingsError."""
+    """Choose ports, generate secrets, and list the processes. Raises PortTakenError, PlanError, SettingsError."""
     environ = os.environ if given is None else given
     edge = settings.load(Edge, "edge", environ)
     stores = _stores(request.data_dir, ports, edge, environ)
@@ -106,8 +106,7 @@ def make_plan(request: Request, ports: Ports, given: Mapping[str, str] | None = 
         shared |= grpc_addresses(instances)
         processes += [_service_process(instance) for instance in instances]
         processes.append(_edge(request, edge, instances, shared, ports))
-    chosen = {name: port for process in processes for name, port in process.ports.items()}
-    return Plan(url, processes, shared, chosen)
+    return Plan(url, processes, shared, dict(ports.chosen))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import psutil
 LOOPBACK = "127.0.0.1"
 
 
-class PortTaken(Exception):
+class PortTakenError(Exception):
     """Somebody else listens on the port; the text says who."""
 
 
@@ -25,21 +25,23 @@ class Ports:
         # What each name had last time: a restart keeps its ports where it can.
         self._preferred = dict(preferred or {})
         self._reservations: dict[int, socket.socket] = {}
+        self.chosen: dict[str, int] = {}
 
     def pick(self, name: str, usual: int = 0) -> int:
         """A free loopback port for `name`: the one it had last time, else the usual one, else any."""
         for port in (self._preferred.get(name, 0), usual):
             if port and self._reserve(port):
-                return port
-        while True:
-            port = _any_free()
-            if self._reserve(port):
-                return port
+                break
+        else:
+            while not self._reserve(port := _any_free()):
+                pass
+        self.chosen[name] = port
+        return port
 
     def claim(self, port: int, host: str) -> None:
-        """Reserve exactly this port. Raises PortTaken with the name of its holder."""
+        """Reserve exactly this port. Raises PortTakenError with the name of its holder."""
         if not self._reserve(port, host):
-            raise PortTaken(f"Port {port} is taken by {describe_holder(port)}.")
+            raise PortTakenError(f"Port {port} is taken by {describe_holder(port)}.")
 
     def release(self) -> None:
         for reservation in self._reservations.values():
@@ -96,7 +98,7 @@ def _listeners(port: int) -> Iterable[int | None]:
     except psutil.AccessDenied:
         return
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
             yield connection.pid
 
 

@@ -14,7 +14,7 @@ import psutil
 from tidings.devstack.stores import private_folder, write_private
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunningError(Exception):
     """Another supervisor owns this data directory."""
 
 
@@ -57,7 +57,7 @@ def save_state(data_dir: Path, state: SystemState) -> None:
 
 @contextmanager
 def owned(data_dir: Path) -> Iterator[None]:
-    """Own the data directory. Raises AlreadyRunning with the owner's pid and address."""
+    """Own the data directory. Raises AlreadyRunningError with the owner's pid and address."""
     private_folder(data_dir)
     descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -66,7 +66,7 @@ def owned(data_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             state = load_state(data_dir)
             where = f" (pid {state.pid}, {state.url})" if state else ""
-            raise AlreadyRunning(f"Tidings is already running on {data_dir}{where}.") from None
+            raise AlreadyRunningError(f"Tidings is already running on {data_dir}{where}.") from None
         yield
     finally:
         os.close(descriptor)

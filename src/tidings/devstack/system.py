@@ -12,7 +12,7 @@ import psutil
 
 from tidings.devstack import control
 from tidings.devstack.plan import Plan, Request, make_plan
-from tidings.devstack.ports import Ports, PortTaken
+from tidings.devstack.ports import Ports, PortTakenError
 from tidings.devstack.state import ProcessState, SystemState, load_state, owned, save_state
 from tidings.devstack.stores import private_folder
 from tidings.devstack.supervisor import Report, Supervisor
@@ -26,7 +26,7 @@ PREFIX = "TIDINGS_"
 async def run_system(request: Request, report: Report, announce: Callable[[Plan, bool, float], None]) -> None:
     """Run until SIGTERM, SIGINT or `tidings down`. `announce` is called once all have started (or were given up).
 
-    Raises AlreadyRunning, PortTaken, PlanError, SettingsError, BinaryMissing, PostgresUnavailable.
+    Raises AlreadyRunningError, PortTakenError, PlanError, SettingsError, BinaryMissingError, PostgresUnavailableError.
     """
     began = time.monotonic()
     with owned(request.data_dir):
@@ -37,8 +37,8 @@ async def run_system(request: Request, report: Report, announce: Callable[[Plan,
         ports = Ports(before.ports if before else None)
         try:
             plan = make_plan(request, ports)
-        except PortTaken as taken:
-            raise PortTaken(
+        except PortTakenError as taken:
+            raise PortTakenError(
                 f"{taken} Choose another with --port, for example: tidings up --port {request.port + 1}"
             ) from None
         supervisor = Supervisor(plan.processes, plan.environ, request.data_dir, report, used_before=before is not None)

@@ -114,8 +114,13 @@ async def _move_member(client: Client, port: int) -> None:
         await client.admin.command("replSetReconfig", config, force=True)
 
 
-def _client(port: int, **login: str) -> Client:
+def _client(port: int, **login: Any) -> Client:
     return AsyncMongoClient(
-        LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=PROBE_TIMEOUT_MS,
-        connectTimeoutMS=PROBE_TIMEOUT_MS, socketTimeoutMS=PROBE_TIMEOUT_MS * 5, **login,
-    )  # fmt: skip
+        LOOPBACK,
+        port,
+        directConnection=True,
+        serverSelectionTimeoutMS=PROBE_TIMEOUT_MS,
+        connectTimeoutMS=PROBE_TIMEOUT_MS,
+        socketTimeoutMS=PROBE_TIMEOUT_MS * 5,
+        **login,
+    )

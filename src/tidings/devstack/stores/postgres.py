@@ -44,7 +44,7 @@ TUNING = {
 }
 
 
-class PostgresUnavailable(Exception):
+class PostgresUnavailableError(Exception):
     """It cannot be run here; the text says what to do."""
 
 
@@ -144,7 +144,7 @@ async def _initialise(folder: Path, password: str, as_user: Sequence[str]) -> No
     finally:
         password_file.unlink()
     if running.returncode != 0:
-        raise PostgresUnavailable(f"initdb failed: {said.decode(errors='replace').strip()}\n{_advice()}")
+        raise PostgresUnavailableError(f"initdb failed: {said.decode(errors='replace').strip()}\n{_advice()}")
     folder.rmdir()
     work.rename(folder)
 
@@ -155,11 +155,11 @@ def _as_ordinary_user() -> list[str]:
         return []
     unshare = shutil.which("unshare")
     if unshare is None:
-        raise PostgresUnavailable(f"`unshare` (util-linux) is missing.\n{_advice()}")
+        raise PostgresUnavailableError(f"`unshare` (util-linux) is missing.\n{_advice()}")
     prefix = [unshare, "--user", "--map-user=1000", "--map-group=1000", "--"]
     tried = subprocess.run([*prefix, "true"], capture_output=True, text=True, timeout=10, check=False)
     if tried.returncode != 0:
-        raise PostgresUnavailable(f"No user namespace: {tried.stderr.strip()}\n{_advice()}")
+        raise PostgresUnavailableError(f"No user namespace: {tried.stderr.strip()}\n{_advice()}")
     return prefix
 
 

@@ -1,0 +1,81 @@
+# Everything there is to do here. `make help` lists it.
+#
+# Needs Python 3.11 or newer and make, nothing else: uv is installed into .uv/ when there is none, everything else
+# into .venv/ from requirements.lock. A stamp file in .cache/ remembers each step done, so a second run is quick.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMPS := .cache/stamps
+PROTOS := $(shell find proto -name '*.proto')
+
+# `$(call step,What is done,command)` says what it does and how long it took.
+step = @printf '%s  %s ...\n' "$$(date +%T)" '$(1)'; began=$$(date +%s); $(2); \
+	printf '%s  %s: %s s\n' "$$(date +%T)" '$(1)' "$$(( $$(date +%s) - began ))"
+
+.PHONY: help
+help: ## List the tasks
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+## Set-up ---------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(STAMPS)/installed $(STAMPS)/proto ## Install everything this needs into this folder
+
+# uv from PATH, else one of our own in .uv/ (a virtual environment: works where pip may not touch the system).
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; PYTHON=/path/to/python3.11 make ... names another."; exit 1; }
+	$(call step,Installing uv into .uv,$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv)
+
+.venv/bin/python: | $(filter .uv/bin/uv,$(UV))
+	$(call step,Making .venv,$(UV) venv --quiet --allow-existing --python '>=3.11' .venv)
+
+$(STAMPS)/installed: requirements.lock pyproject.toml | .venv/bin/python
+	$(call step,Installing the locked packages,VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes requirements.lock && VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps -e .)
+	@mkdir -p $(@D) && touch $@
+
+.PHONY: proto
+proto: $(STAMPS)/proto ## Generate the gRPC code in src/tidings/rpc from proto/
+
+$(STAMPS)/proto: $(PROTOS) | $(STAMPS)/installed
+	$(call step,Generating gRPC code,rm -rf src/tidings/rpc/v1 && mkdir -p src/tidings/rpc/v1 .cache/proto && \
+		PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=.cache/proto \
+		--grpc_python_out=.cache/proto --mypy_out=quiet:.cache/proto --mypy_grpc_out=quiet:.cache/proto $(PROTOS) && \
+		cp .cache/proto/tidings/rpc/v1/* src/tidings/rpc/v1/ && rm -rf .cache/proto && \
+		touch src/tidings/rpc/__init__.py src/tidings/rpc/v1/__init__.py)
+	@mkdir -p $(@D) && touch $@
+
+## Running --------------------------------------------------------------------------------------------------------
+
+.PHONY: up
+up: setup ## Start everything; Ctrl-C stops it. Options: make up ARGS="--port 30081"
+	@exec $(BIN)/tidings up $(ARGS)
+
+## Checking -------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup ## Run all tests. Some of them: make test ARGS="tests/unit -k ports"
+	$(call step,Testing,$(BIN)/python -m pytest $(ARGS))
+
+.PHONY: lint
+lint: setup ## Check style, types, imports and protos
+	$(call step,ruff,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
+	$(call step,mypy,$(BIN)/mypy)
+	$(call step,Imports,$(BIN)/lint-imports)
+	$(call step,buf lint,$(BIN)/buf lint)
+	$(call step,buf breaking,.ci/buf-breaking)
+
+.PHONY: fmt
+fmt: setup ## Put the code into shape
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## Remove what was installed and generated (data stays: `tidings reset` removes that)
+	@rm -rf .venv .uv .cache src/tidings/rpc/v1 .mypy_cache .ruff_cache .pytest_cache .hypothesis
