@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, Router, delete, get, patch, post, put
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from msgspec import Meta, Raw
 
 from tidings.contracts.errors import ApiError, invalid
@@ -120,7 +120,9 @@ def routes(
 
     @delete("/messages/{message_id:str}", status_code=204)
     async def remove(
-        message_id: str, caller: Caller, whom: Annotated[Literal["everyone", "me"], Parameter(query="for")] = "everyone"
+        message_id: str,
+        caller: Caller,
+        whom: Annotated[Literal["everyone", "me"], QueryParameter(name="for")] = "everyone",
     ) -> None:
         await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), delete_for=whom))
 
@@ -170,7 +172,7 @@ def routes(
     async def find(
         caller: Caller,
         q: str,
-        chat_id: Annotated[str | None, Parameter(query="chatId")] = None,
+        chat_id: Annotated[str | None, QueryParameter(name="chatId")] = None,
         cursor: str | None = None,
         limit: Limit = 50,
     ) -> Response[bytes]:

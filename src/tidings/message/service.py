@@ -23,7 +23,7 @@ from tidings.message.writer import Writer
 from tidings.platform import bus, mongo
 from tidings.platform.bus import REPLAY_S
 from tidings.platform.cursors import Cursors
-from tidings.platform.lifecycle import Servers, instance, internal_token
+from tidings.platform.lifecycle import Servers, background, instance, internal_token
 from tidings.platform.rpc import Peers
 from tidings.platform.secrets import secret
 from tidings.platform.settings import load
@@ -73,8 +73,11 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         events.on_server_start(lambda: writer.republish(now_ms() - int(REPLAY_S * 1000)))
 
         tasks = [
-            asyncio.create_task(work)
-            for work in (lanes.run(), writer.keep(), receipts.run(), _expire(store), _recover(writer, settings))
+            background("lanes", lanes.run()),
+            background("checkpoint", writer.keep()),
+            background("receipts", receipts.run()),
+            background("expiry", _expire(store)),
+            background("recovery", _recover(writer, settings)),
         ]
         try:
             yield Servers(

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
@@ -36,6 +36,22 @@ class Servers:
     checks: dict[str, http.Check] = field(default_factory=dict)
     health: http.Health | None = None
     max_body: int = 256 * 1024
+
+
+def background(name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """Start work that lasts as long as the process. If it fails the process ends, so that a supervisor starts it
+    anew: a service that lives on without one of its parts looks healthy and is not."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_end_process_on_failure)
+    return task
+
+
+def _end_process_on_failure(task: "asyncio.Task[None]") -> None:
+    if task.cancelled() or task.exception() is None:
+        return
+    metrics.FAULTS.labels(f"task {task.get_name()}").inc()
+    logging.get(__name__).error("a part of the service failed", part=task.get_name(), exc_info=task.exception())
+    signal.raise_signal(signal.SIGTERM)
 
 
 def http_port(section: str, settings: Common) -> int:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
+from bson.int64 import Int64
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
@@ -14,6 +16,15 @@ from tidings.platform import retry
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
+
+
+class _PlainInt(TypeDecoder):
+    """Numbers above 2**31 come as `Int64`, a subclass of int that JSON encoders refuse: make them plain."""
+
+    bson_type = Int64
+
+    def transform_bson(self, value: Int64) -> int:
+        return int(value)
 
 
 @asynccontextmanager
@@ -34,6 +45,7 @@ async def connect(url: str, database: str, *, timeout_s: float = 3.0) -> AsyncIt
         database,
         write_concern=WriteConcern("majority", j=True),
         read_concern=ReadConcern("majority"),
+        codec_options=CodecOptions(type_registry=TypeRegistry([_PlainInt()])),
     )
     try:
         await retry.until("mongo", lambda: ping(found), timeout_s=30, errors=(PyMongoError,))
