@@ -1,0 +1,90 @@
+"""The five embedded stores: each takes a write, survives the hard end of everything, and leaves nothing behind."""
+
+import os
+import signal
+from pathlib import Path
+
+import asyncpg
+import httpx
+import nats
+import psutil
+import pytest
+from pymongo import AsyncMongoClient
+from redis.asyncio import Redis
+from tests.support.running import Stores, tidings_up
+from tests.support.waiting import wait_until
+
+from tidings.devstack.state import is_owned, load_state
+
+
+async def test_every_store_answers_to_its_url(stores: Stores) -> None:
+    connection = await asyncpg.connect(await stores.fresh_database("chat"))
+    await connection.execute("CREATE TABLE t (x int)")
+    await connection.close()
+    async with AsyncMongoClient(stores.mongo_url) as mongo:  # type: ignore[var-annotated]
+        done = await mongo["trial"]["t"].insert_one({"x": 1})
+        assert done.acknowledged
+    async with Redis.from_url(stores.redis_url) as redis:
+        assert await redis.ping()
+    bus = await nats.connect(stores.nats_url)
+    assert (await bus.jetstream().account_info()).limits is not None
+    await bus.close()
+    answer = httpx.get(f"{stores.s3_url}/{stores.s3_bucket}")
+    assert answer.status_code == 403, "nobody reads without a signature"
+
+
+@pytest.mark.parametrize("anonymous", ["mongodb://{}/", "redis://{}/0", "nats://{}"])
+async def test_no_store_takes_strangers(stores: Stores, anonymous: str) -> None:
+    kind = anonymous.partition(":")[0]
+    url = {"mongodb": stores.mongo_url, "redis": stores.redis_url, "nats": stores.nats_url}[kind]
+    place = url.rpartition("@")[2].partition("/")[0]
+    with pytest.raises(Exception, match=r"(?i)auth"):
+        match kind:
+            case "mongodb":
+                async with AsyncMongoClient(f"mongodb://{place}/?directConnection=true") as mongo:  # type: ignore[var-annotated]
+                    await mongo["tidings"].list_collection_names()
+            case "redis":
+                async with Redis.from_url(f"redis://{place}/0") as redis:
+                    await redis.ping()
+            case _:
+                await nats.connect(f"nats://{place}", allow_reconnect=False, max_reconnect_attempts=0)
+
+
+async def test_one_service_cannot_enter_anothers_database(stores: Stores) -> None:
+    foreign = stores.postgres_url("chat").removesuffix("/tidings_chat") + "/tidings_auth"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(foreign)
+
+
+def test_secrets_and_state_are_for_the_owner_alone(stores: Stores) -> None:
+    files = [*(stores.data_dir / "secrets").iterdir(), stores.data_dir / "state.json"]
+    assert files
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+
+
+def test_all_listen_on_loopback_only(stores: Stores) -> None:
+    state = load_state(stores.data_dir)
+    assert state is not None
+    ours = set(state.ports.values())
+    listening = [c.laddr for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr]
+    assert {place.ip for place in listening if place.port in ours} == {"127.0.0.1"}
+
+
+def test_kill_9_of_the_supervisor_leaves_no_process_and_data_survives_two_lives(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with tidings_up(data_dir, "--only", "stores") as supervisor:
+        family = psutil.Process(supervisor.pid).children(recursive=True)
+        assert len(family) > 5, "the stores, and PostgreSQL's own children"
+        os.kill(supervisor.pid, signal.SIGKILL)
+        wait_until(lambda: not [p for p in family if _lives(p)], "every process is gone")
+        assert not is_owned(data_dir)
+    with tidings_up(data_dir, "--only", "stores") as supervisor:
+        assert is_owned(data_dir)
+    wait_until(lambda: not is_owned(data_dir), "it is stopped")
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,128 @@
+"""The supervisor with processes of the test's own: restarts, giving up, loans, and nothing left behind."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+from tests.support.waiting import eventually
+
+from tidings.devstack.process import Group, Process
+from tidings.devstack.supervisor import Supervisor
+
+LIVES = "import signal; signal.pause()"
+DIES = "print('the reason of my death', flush=True); raise SystemExit(3)"
+
+
+async def at_once() -> bool:
+    return True
+
+
+async def never() -> bool:
+    return False
+
+
+def script(name: str, code: str, group: Group = Group.SERVICE, **more: object) -> Process:
+    return Process(name=name, group=group, argv=[sys.executable, "-c", code], probe=at_once, **more)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def supervised(tmp_path: Path, *processes: Process) -> AsyncIterator[tuple[Supervisor, list[tuple[str, str]]]]:
+    """A supervisor that has started all of `processes`, and what it reported."""
+    (tmp_path / "logs").mkdir()
+    reports: list[tuple[str, str]] = []
+    started = asyncio.Event()
+    supervisor = Supervisor(processes, dict(os.environ), tmp_path, lambda name, what: reports.append((name, what)))
+    running = asyncio.create_task(supervisor.run(started.set))
+    await asyncio.wait_for(started.wait(), 30)
+    try:
+        yield supervisor, reports
+    finally:
+        supervisor.stopping.set()
+        await asyncio.wait_for(running, 30)
+
+
+async def test_killed_child_is_restarted_and_told(tmp_path: Path) -> None:
+    async with supervised(tmp_path, script("a", LIVES)) as (supervisor, reports):
+        slot = supervisor.slots["a"]
+        assert slot.child is not None
+        old = slot.child.pid
+        os.kill(old, signal.SIGKILL)
+        await eventually(lambda: slot.state == "ready" and slot.child and slot.child.pid != old, "a new incarnation")
+        assert slot.restarts == 1
+        assert any("killed by SIGKILL; starting it again" in what for _, what in reports)
+
+
+async def test_restarted_child_knows_that_its_predecessor_is_dead(tmp_path: Path) -> None:
+    tell = "import os; print('restarted', os.environ.get('TIDINGS_SLOT_RESTARTED'), flush=True);" + LIVES
+    async with supervised(tmp_path, script("a", tell)) as (supervisor, _):
+        slot = supervisor.slots["a"]
+        log = tmp_path / "logs" / "a.log"
+        await eventually(lambda: "restarted None" in log.read_text(), "the first start")
+        assert slot.child is not None
+        os.kill(slot.child.pid, signal.SIGKILL)
+        await eventually(lambda: "restarted 1" in log.read_text(), "the second start")
+
+
+async def test_one_that_keeps_dying_is_given_up_with_its_last_words_and_the_rest_goes_on(tmp_path: Path) -> None:
+    async with supervised(tmp_path, script("bad", DIES), script("good", LIVES)) as (supervisor, reports):
+        bad = supervisor.slots["bad"]
+        await eventually(lambda: bad.state == "given up", "giving up", 60)
+        said = [what for name, what in reports if name == "bad"]
+        assert any("given up, it keeps dying: " in what and "exit code 3" in what for what in said)
+        assert any("the reason of my death" in what for what in said)
+        assert supervisor.slots["good"].state == "ready"
+        assert not supervisor.ready
+
+
+async def test_groups_stop_in_the_opposite_order(tmp_path: Path) -> None:
+    processes = [script("store", LIVES, Group.STORE), script("edge", LIVES, Group.EDGE), script("service", LIVES)]
+    async with supervised(tmp_path, *processes) as (_, reports):
+        assert [name for name, _ in reports] == ["store", "service", "edge"]
+        reports.clear()
+    assert [name for name, what in reports if what == "stopped"] == ["edge", "service", "store"]
+
+
+async def test_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    stubborn = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
+    process = script("deaf", stubborn, stop_timeout_s=0.3)
+    async with supervised(tmp_path, process) as (supervisor, reports):
+        child = supervisor.slots["deaf"].child
+        assert child is not None
+        await eventually(lambda: "deaf" in (tmp_path / "logs" / "deaf.log").read_text(), "it is deaf")
+    assert not psutil.pid_exists(child.pid)
+    assert any(what.startswith("killed after") for _, what in reports)
+
+
+async def test_workers_of_a_killed_child_go_with_it(tmp_path: Path) -> None:
+    parent = (
+        "import subprocess, sys, signal;"
+        f"p = subprocess.Popen([sys.executable, '-c', {LIVES!r}]); print(p.pid, flush=True); signal.pause()"
+    )
+    async with supervised(tmp_path, script("parent", parent)) as (supervisor, _):
+        slot, log = supervisor.slots["parent"], tmp_path / "logs" / "parent.log"
+        worker = int(await eventually(lambda: log.read_text().strip(), "the worker's pid"))
+        assert slot.child is not None
+        os.kill(slot.child.pid, signal.SIGKILL)
+        await eventually(lambda: _ended(worker), "the worker is gone")
+
+
+async def test_lent_place_stays_empty_until_given_back(tmp_path: Path) -> None:
+    async with supervised(tmp_path, script("a", LIVES)) as (supervisor, _):
+        slot = await supervisor.lend("a")
+        assert slot.state == "lent"
+        assert slot.child is not None
+        assert not slot.child.alive
+        supervisor.give_back("a")
+        await eventually(lambda: slot.state == "ready" and slot.child and slot.child.alive, "it runs again")
+
+
+def _ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
