@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from io import BufferedRandom
 from pathlib import Path
 from typing import IO, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -18,6 +18,9 @@ from tidings.platform import logging, metrics
 _log = logging.get(__name__)
 
 PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes as a part: what an upload holds in memory
+
+GATEWAY_PREFIX: Final = "/media"
+"""Below this the gateway passes requests on to the object store, without it."""
 
 
 class Objects:
@@ -40,8 +43,7 @@ class Objects:
 
     async def ping(self) -> None:
         """Raises when the bucket cannot be read."""
-        if await self.size("ready") is None:
-            return
+        await self.size("ready")
 
     async def put(
         self, key: str, body: AsyncIterator[bytes] | IO[bytes], content_type: str, content_disposition: str
@@ -112,12 +114,17 @@ class Objects:
     async def sign(self, keys: list[str], base_url: str) -> tuple[list[str], datetime]:
         """URLs under `base_url` by which these objects can be read, and when they end.
 
-        The signature covers the internal endpoint's Host, which the gateway puts back; the path stays as it is.
+        The signature covers the Host and path of the internal endpoint, which the gateway puts back.
         """
         ends = datetime.now(UTC) + self._lifetime
         signed = await obstore.sign_async(self._store, "GET", keys, self._lifetime)
         outer = urlsplit(base_url)
-        return [urlunsplit(urlsplit(url)._replace(scheme=outer.scheme, netloc=outer.netloc)) for url in signed], ends
+        return [_outward(url, outer) for url in signed], ends
+
+
+def _outward(url: str, outer: SplitResult) -> str:
+    inner = urlsplit(url)
+    return urlunsplit(inner._replace(scheme=outer.scheme, netloc=outer.netloc, path=GATEWAY_PREFIX + inner.path))
 
 
 def _unavailable(error: Exception) -> ApiError:

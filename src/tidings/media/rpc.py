@@ -20,10 +20,10 @@ class MediaRpc(media_pb2_grpc.MediaServiceServicer):
         self._objects = objects
         self._public_url = public_url
 
-    async def GetMediaMetadata(  # noqa: N802
+    async def GetMediaMetadata(
         self,
         request: media_pb2.GetMediaMetadataRequest,
-        context: Any,  # noqa: ARG002
+        context: Any,
     ) -> media_pb2.GetMediaMetadataResponse:
         """In the order asked, without the unknown."""
         records = await self._store.find(list(request.media_ids))
@@ -33,10 +33,10 @@ class MediaRpc(media_pb2_grpc.MediaServiceServicer):
             media=[media_pb2.MediaMetadata(media_id=item.id, media_json=msgspec.json.encode(item)) for item in shown]
         )
 
-    async def AttachMedia(  # noqa: N802
+    async def AttachMedia(
         self,
         request: media_pb2.AttachMediaRequest,
-        context: Any,  # noqa: ARG002
+        context: Any,
     ) -> media_pb2.AttachMediaResponse:
         """In the order asked."""
         codes = await self._access.attach(
