@@ -2,7 +2,7 @@
 
 import typer
 
-from tidings.cli import down, logs, reset, run, status, up
+from tidings.cli import dlq, down, logs, reset, run, status, up
 
 app = typer.Typer(
     name="tidings",
@@ -18,6 +18,7 @@ app.command("status")(status.status)
 app.command("logs")(logs.logs)
 app.command("reset")(reset.reset)
 app.command("run")(run.run)
+app.add_typer(dlq.app, name="dlq")
 
 
 if __name__ == "__main__":
