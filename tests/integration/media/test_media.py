@@ -2,6 +2,7 @@
 gRPC server of the test, which answers who is in which chat."""
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import json
@@ -27,7 +28,9 @@ from tests.support.waiting import eventually
 from tidings.contracts.events import MEDIA_UPDATED, MediaUpdatedEvent
 from tidings.contracts.ids import new_chat_id, new_id
 from tidings.contracts.times import now_ms
-from tidings.devstack.process import die_with_parent
+from tidings.devstack import envoy
+from tidings.devstack.envoy_config import Site
+from tidings.devstack.process import Child, die_with_parent
 from tidings.media.events import Events
 from tidings.media.objects import Objects
 from tidings.media.process import Processing
@@ -480,6 +483,48 @@ class _Everything:
             if f"files/{media_id}" not in self._strays
         }  # fmt: skip
         return pretend | await self._store.find(media_ids)
+
+
+async def test_urls_work_through_the_real_gateway(media: Media, tmp_path: Path) -> None:
+    names = ("auth", "user", "chat", "message", "media", "websocket", "gateway", "policy")
+    site = Site(
+        listen="127.0.0.1",
+        port=free_port(),
+        admin_port=free_port(),
+        upstreams={name: [media.settings.http_port if name == "media" else 1] for name in names},
+        s3_url=media.stores.s3_url,
+        internal_token=media.token,
+        access_log=tmp_path / "access.log",
+    )
+    edge = envoy.process(tmp_path, site, 1)
+    await edge.prepare()
+    child = await Child.spawn(edge, os.environ, tmp_path / "envoy.log")
+
+    async def ready() -> bool:
+        assert child.alive, (tmp_path / "envoy.log").read_text()
+        with contextlib.suppress(OSError, TimeoutError):
+            return await edge.probe()
+        return False
+
+    try:
+        await eventually(ready, "Envoy is ready", 20)
+        found = await media.upload(photo(), "a.jpg", "image/jpeg")
+        host = f"127.0.0.1:{site.port}"
+        shown = (await media.http.get(f"/api/v1/media/{found['id']}", headers=media.headers(ANN, host))).json()
+        async with httpx.AsyncClient() as client:
+            for url in (shown["url"], shown["thumbnailUrl"]):
+                answer = await client.get(url)
+                assert answer.status_code == 200, answer.text
+                assert answer.headers["x-content-type-options"] == "nosniff"
+                assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
+            assert hashlib.sha256((await client.get(shown["url"])).content).hexdigest() == found["sha256"]
+            assert (await client.get(shown["url"][:-4] + "0000")).status_code == 403
+            assert (await client.put(shown["url"], content=b"mine")).status_code == 403
+            assert (await client.get(shown["url"].partition("?")[0])).status_code in (403, 404)
+            part = await client.get(shown["url"], headers={"range": "bytes=0-1"})
+            assert (part.status_code, part.content) == (206, b"\xff\xd8")
+    finally:
+        await child.stop(signal.SIGTERM, 5)
 
 
 async def test_a_child_over_its_limits_is_a_failed_picture(stores: Stores, namespace: str) -> None:
