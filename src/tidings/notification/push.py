@@ -8,7 +8,7 @@ import msgspec
 from prometheus_client import Counter
 
 from tidings.contracts.errors import ApiError
-from tidings.contracts.events import LogBatch, LogEvent, StatusBatch, StatusEvent
+from tidings.contracts.events import LogBatch, LogEvent, StatusBatch, StatusEvent, partition
 from tidings.notification.decide import Candidate, badge, candidates, is_due
 from tidings.notification.payload import Payload, ReadPush, message_push
 from tidings.notification.people import Participants, People
@@ -20,6 +20,7 @@ _log = logging.get(__name__)
 
 PUSHES: Final = Counter("tidings_pushes_total", "Pushes by what became of them", ["type", "outcome"])
 
+Letter = tuple[str, bytes]  # a subject, and an event for it
 Bury = Callable[[str, bytes, Exception], Awaitable[None]]
 T = TypeVar("T")
 
@@ -35,12 +36,14 @@ class Pusher:
         provider: Provider,
         bury: Bury,
         people_at_once: int,
+        partitions: int,
     ) -> None:
         self._participants = participants
         self._people = people
         self._store = store
         self._provider = provider
         self._bury = bury
+        self._partitions = partitions
         self._at_once = asyncio.Semaphore(people_at_once)
 
     async def messages(self, events: Sequence[LogEvent]) -> None:
@@ -60,7 +63,9 @@ class Pusher:
         async def one(user_id: str) -> None:
             await self._tell(user_id, wanted[user_id], targets[user_id], online[user_id])
 
-        await self._each(wanted, one, lambda user_id: _buried_messages(wanted[user_id]))
+        await self._each(
+            wanted, one, lambda user_id: [self._message_letter(candidate.event) for candidate in wanted[user_id]]
+        )
 
     async def reads(self, events: Sequence[StatusEvent]) -> None:
         """Take notifications away that were read on another device. Raises as `messages`."""
@@ -74,17 +79,10 @@ class Pusher:
         async def one(key: tuple[str, str]) -> None:
             await self._tell_read(newest[key])
 
-        await self._each(
-            newest,
-            one,
-            lambda key: (
-                "msg.status.updated.0",
-                msgspec.json.encode(StatusBatch([newest[key]])),
-            ),
-        )
+        await self._each(newest, one, lambda key: [self._read_letter(newest[key])])
 
     async def _each(
-        self, keys: Mapping[T, object], work: Callable[[T], Awaitable[None]], event_of: Callable[[T], tuple[str, bytes]]
+        self, keys: Mapping[T, object], work: Callable[[T], Awaitable[None]], letters: Callable[[T], list[Letter]]
     ) -> None:
         """Work on every key. What fails for good is buried; what only cannot be done now is raised at the end."""
 
@@ -95,15 +93,28 @@ class Pusher:
                 except ApiError as error:
                     if error.code in ("unavailable", "overloaded"):
                         return error
-                    await self._bury(*event_of(key), error)
+                    await self._bury_all(letters(key), error)
                 except Exception as error:
                     metrics.FAULTS.labels("push").inc()
-                    await self._bury(*event_of(key), error)
+                    await self._bury_all(letters(key), error)
             return None
 
         failures = [failure for failure in await asyncio.gather(*map(bounded, keys)) if failure is not None]
         if failures:
             raise failures[0]
+
+    async def _bury_all(self, letters: Sequence[Letter], error: Exception) -> None:
+        for subject, body in letters:
+            await self._bury(subject, body, error)
+
+    def _message_letter(self, event: LogEvent) -> Letter:
+        return self._subject("msg.new", event.chat_id), msgspec.json.encode(LogBatch([event]))
+
+    def _read_letter(self, event: StatusEvent) -> Letter:
+        return self._subject("msg.status.updated", event.chat_id), msgspec.json.encode(StatusBatch([event]))
+
+    def _subject(self, family: str, chat_id: str) -> str:
+        return f"{family}.{partition(chat_id, self._partitions)}"
 
     async def _tell(self, user_id: str, found: Sequence[Candidate], targets: Sequence[Target], online: bool) -> None:
         unread = await self._people.unread(user_id)
@@ -155,7 +166,3 @@ class Pusher:
             PUSHES.labels(kind, outcome).inc()
             if outcome == "gone":
                 await self._people.drop_target(push.target.id)
-
-
-def _buried_messages(found: Sequence[Candidate]) -> tuple[str, bytes]:
-    return "msg.new.0", msgspec.json.encode(LogBatch([candidate.event for candidate in found]))

@@ -49,6 +49,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             DevProvider(settings.data_dir / "push.jsonl"),
             bury,
             settings.people_at_once,
+            settings.partitions,
         )
         new = Collector(pusher.messages, settings.collect_s, settings.settle_s)
         reads = Collector(pusher.reads, settings.collect_s, settings.settle_s)
