@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tidings.devstack import binaries
@@ -18,7 +19,7 @@ class EnvoyRefusedError(Exception):
     """Envoy does not accept the configuration; the text is its own."""
 
 
-def process(data_dir: Path, site: Site, concurrency: int) -> Process:
+def process(data_dir: Path, site: Site, concurrency: int, after: Sequence[str]) -> Process:
     folder = data_dir / "envoy"
     config = folder / "envoy.json"
 
@@ -40,6 +41,7 @@ def process(data_dir: Path, site: Site, concurrency: int) -> Process:
             *("--disable-hot-restart", "--log-level", "warning"),
         ],
         cwd=data_dir,
+        after=after,
         ports={"envoy": site.port, "envoy-admin": site.admin_port},
         prepare=prepare,
         probe=probe,

@@ -28,20 +28,20 @@ class Service:
     name: str
     http_port: int  # the usual ones; others are chosen when these are taken
     grpc_port: int | None
+    stores: tuple[str, ...]  # those it connects to as it starts
     ready_path: str = "/ready"
-    many: bool = True  # whether --scale may ask for several
 
 
 SERVICES = (
-    Service("auth", 8081, 9081),
-    Service("user", 8082, 9082),
-    Service("chat", 8083, 9083),
-    Service("message", 8084, 9084),
-    Service("notification", 8085, None),
-    Service("media", 8086, 9086),
-    Service("websocket", 8087, None),
+    Service("auth", 8081, 9081, ("postgres", "valkey")),
+    Service("user", 8082, 9082, ("postgres", "valkey", "nats")),
+    Service("chat", 8083, 9083, ("postgres", "valkey", "nats")),
+    Service("message", 8084, 9084, ("mongo", "valkey", "nats")),
+    Service("notification", 8085, None, ("valkey", "nats")),
+    Service("media", 8086, 9086, ("mongo", "nats", "seaweed")),
+    Service("websocket", 8087, None, ("valkey", "nats")),
     # Its /ready tells of all services; that it is up itself is /health.
-    Service("gateway", 8088, 9088, ready_path="/health"),
+    Service("gateway", 8088, 9088, ("valkey", "nats"), ready_path="/health"),
 )
 STORES = ("postgres", "mongo", "valkey", "nats", "seaweed")
 URL_SETTING = {
@@ -202,6 +202,7 @@ def _service_process(instance: Instance) -> Process:
         group=Group.SERVICE,
         argv=[sys.executable, "-m", f"tidings.{service.name}"],
         env=env,
+        after=service.stores,
         ports=ports,
         probe=probe,
         start_timeout_s=60,
@@ -229,7 +230,7 @@ def _edge(
         body_timeout_s=edge.body_timeout_s,
         access_log=request.data_dir / "logs" / "access.log",
     )
-    return envoy.process(request.data_dir, site, edge.envoy_concurrency)
+    return envoy.process(request.data_dir, site, edge.envoy_concurrency, [instance.name for instance in instances])
 
 
 def _inherited(environ: Mapping[str, str]) -> dict[str, str]:

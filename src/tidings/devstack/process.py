@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork: the child m
 
 
 class Group(StrEnum):
-    """Processes start group by group, and stop in the opposite order."""
+    """Processes stop group by group, the last first. What one waits for at the start is its own `after`."""
 
     STORE = "store"
     SERVICE = "service"
@@ -42,6 +42,7 @@ class Process:
     probe: Callable[[], Awaitable[bool]]
     env: Mapping[str, str] = field(default_factory=dict)  # added to what the supervisor passes on
     cwd: Path | None = None
+    after: Sequence[str] = ()  # names of processes whose first start has ended before this one begins
     ports: Mapping[str, int] = field(default_factory=dict)  # the first is the one shown to people
     prepare: Callable[[], Awaitable[None]] = _nothing  # before each start: directories, configuration files
     settle: Callable[[], Awaitable[None]] = _nothing  # after each first readiness: roles, replica set, bucket

@@ -1,5 +1,5 @@
-"""Keeps a set of processes alive: starts them group by group as each becomes ready, restarts the dead, gives up
-those that keep dying, and stops all in the opposite order.
+"""Keeps a set of processes alive: starts each when those it needs are ready, restarts the dead, gives up those that
+keep dying, and stops all in the opposite order.
 
 Each process has one task (`_keep`), which owns its `Slot`; everything else only reads it or asks through it.
 """
@@ -21,7 +21,7 @@ from tidings.devstack.state import ProcessState, memory_of
 PROBE_INTERVAL_S = 0.05
 ROTATE_INTERVAL_S = 5.0
 LINES_OF_A_FAILURE = 10
-START_ORDER = (Group.STORE, Group.SERVICE, Group.EDGE)
+STOP_ORDER = (Group.EDGE, Group.SERVICE, Group.STORE)
 
 Report = Callable[[str, str], None]  # name of the process, what happened
 
@@ -37,7 +37,7 @@ class Slot:
     restarts: int = 0
     reason: str | None = None
     was_ready: bool = False
-    # Set once the first start has come to an end, good or bad: the next group may start.
+    # Set once the first start has come to an end, good or bad: those that wait for it may start.
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     lent: asyncio.Event = field(default_factory=asyncio.Event)  # somebody runs it in the foreground
     returned: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,13 +84,11 @@ class Supervisor:
         tasks: dict[str, asyncio.Task[None]] = {}
         rotation = asyncio.create_task(self._rotate())
         try:
-            for group in START_ORDER:
-                members = [slot for slot in self.slots.values() if slot.process.group == group]
-                for slot in members:
-                    tasks[slot.process.name] = asyncio.create_task(self._keep(slot), name=slot.process.name)
-                await self._until_stopping(_all_settled(members))
-                if self.stopping.is_set():
-                    return
+            for name, slot in self.slots.items():
+                tasks[name] = asyncio.create_task(self._keep(slot), name=name)
+            await self._until_stopping(_all_settled(list(self.slots.values())))
+            if self.stopping.is_set():
+                return
             started()
             await self.stopping.wait()
         finally:
@@ -115,6 +113,8 @@ class Supervisor:
 
     async def _keep(self, slot: Slot) -> None:
         """The life of one place: start, watch, start again."""
+        needed = [self.slots[name] for name in slot.process.after if name in self.slots]
+        await self._until_stopping(_all_settled(needed))
         while not self.stopping.is_set():
             if slot.lent.is_set():
                 await slot.returned.wait()
@@ -197,7 +197,7 @@ class Supervisor:
     async def _stop_all(self, tasks: dict[str, asyncio.Task[None]]) -> None:
         """In the opposite order of the start, each group at once, each child within its deadline."""
         self.stopping.set()
-        for group in reversed(START_ORDER):
+        for group in STOP_ORDER:
             members = [slot for slot in self.slots.values() if slot.process.group == group]
             await asyncio.gather(*(self._stop(slot) for slot in members))
             for slot in members:

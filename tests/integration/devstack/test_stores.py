@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -29,25 +30,30 @@ async def test_every_store_answers_to_its_url(stores: Stores) -> None:
     bus = await nats.connect(stores.nats_url)
     assert (await bus.jetstream().account_info()).limits is not None
     await bus.close()
-    answer = httpx.get(f"{stores.s3_url}/{stores.s3_bucket}")
+    async with httpx.AsyncClient() as http:
+        answer = await http.get(f"{stores.s3_url}/{stores.s3_bucket}")
     assert answer.status_code == 403, "nobody reads without a signature"
 
 
-@pytest.mark.parametrize("anonymous", ["mongodb://{}/", "redis://{}/0", "nats://{}"])
-async def test_no_store_takes_strangers(stores: Stores, anonymous: str) -> None:
-    kind = anonymous.partition(":")[0]
-    url = {"mongodb": stores.mongo_url, "redis": stores.redis_url, "nats": stores.nats_url}[kind]
-    place = url.rpartition("@")[2].partition("/")[0]
+async def enter_mongo(place: str) -> None:
+    async with AsyncMongoClient(f"mongodb://{place}/?directConnection=true") as mongo:  # type: ignore[var-annotated]
+        await mongo["tidings"].list_collection_names()
+
+
+async def enter_redis(place: str) -> None:
+    async with Redis.from_url(f"redis://{place}/0") as redis:
+        await redis.ping()
+
+
+async def enter_nats(place: str) -> None:
+    await nats.connect(f"nats://{place}", allow_reconnect=False, max_reconnect_attempts=0)
+
+
+@pytest.mark.parametrize(("store", "enter"), [("MONGO", enter_mongo), ("REDIS", enter_redis), ("NATS", enter_nats)])
+async def test_no_store_takes_strangers(stores: Stores, store: str, enter: Callable[[str], Awaitable[None]]) -> None:
+    place = stores.environ[f"TIDINGS_{store}_URL"].rpartition("@")[2].partition("/")[0]
     with pytest.raises(Exception, match=r"(?i)auth"):
-        match kind:
-            case "mongodb":
-                async with AsyncMongoClient(f"mongodb://{place}/?directConnection=true") as mongo:  # type: ignore[var-annotated]
-                    await mongo["tidings"].list_collection_names()
-            case "redis":
-                async with Redis.from_url(f"redis://{place}/0") as redis:
-                    await redis.ping()
-            case _:
-                await nats.connect(f"nats://{place}", allow_reconnect=False, max_reconnect_attempts=0)
+        await enter(place)
 
 
 async def test_one_service_cannot_enter_anothers_database(stores: Stores) -> None:

@@ -79,8 +79,12 @@ async def test_one_that_keeps_dying_is_given_up_with_its_last_words_and_the_rest
         assert not supervisor.ready
 
 
-async def test_groups_stop_in_the_opposite_order(tmp_path: Path) -> None:
-    processes = [script("store", LIVES, Group.STORE), script("edge", LIVES, Group.EDGE), script("service", LIVES)]
+async def test_each_starts_after_what_it_needs_and_groups_stop_in_the_opposite_order(tmp_path: Path) -> None:
+    processes = [
+        script("edge", LIVES, Group.EDGE, after=["service"]),
+        script("service", LIVES, after=["store"]),
+        script("store", LIVES, Group.STORE),
+    ]
     async with supervised(tmp_path, *processes) as (_, reports):
         assert [name for name, _ in reports] == ["store", "service", "edge"]
         reports.clear()
