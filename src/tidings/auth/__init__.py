@@ -1,0 +1,1 @@
+"""Signing in by phone, sessions, and the tokens that prove them."""
