@@ -1,0 +1,1 @@
+"""People: profiles, contacts, blocks, privacy, push targets and presence."""

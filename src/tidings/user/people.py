@@ -1,0 +1,80 @@
+"""Reading people: profiles with their pictures, and presence, each as one viewer may see it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidings.contracts.errors import ApiError
+from tidings.contracts.objects import Media, User
+from tidings.platform import logging
+from tidings.platform.presence import Presence
+from tidings.platform.redis import UNREACHABLE
+from tidings.platform.rpc import Peers
+from tidings.rpc.v1 import media_pb2
+from tidings.user.profile import Person, allows, show
+from tidings.user.store import Store
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.media_pb2_grpc import MediaServiceAsyncStub
+
+_log = logging.get(__name__)
+
+
+class Seen(msgspec.Struct):
+    """Presence as one viewer may know it."""
+
+    online: bool
+    last_seen_ms: int | None
+
+
+class People:
+    """Queries; changes nothing."""
+
+    def __init__(
+        self, store: Store, presence: Presence, media: "Peers[MediaServiceAsyncStub]", public_url: str
+    ) -> None:
+        self._store, self._presence, self._media, self._public_url = store, presence, media, public_url
+
+    async def shown(self, viewer_id: str, user_ids: Sequence[str], base_url: str = "") -> dict[str, User]:
+        """People by id; unknown ids are left out."""
+        return await self.render(viewer_id, await self._store.people(viewer_id, user_ids), base_url)
+
+    async def render(self, viewer_id: str, people: dict[str, Person], base_url: str) -> dict[str, User]:
+        """The same keys, as Users."""
+        wanted = [
+            p.avatar_media_id for p in people.values() if p.avatar_media_id and allows(p.privacy.avatar, p, viewer_id)
+        ]
+        pictures = await self._pictures(wanted, base_url) if wanted else {}
+        return {key: show(p, viewer_id, pictures.get(p.avatar_media_id or "")) for key, p in people.items()}
+
+    async def _pictures(self, media_ids: list[str], base_url: str) -> dict[str, Media]:
+        request = media_pb2.GetMediaMetadataRequest(media_ids=media_ids, base_url=base_url or self._public_url)
+        try:
+            answer = await self._media.call(self._media.stub().GetMediaMetadata, request, timeout_s=2)
+        except ApiError as error:  # a profile without its picture is better than none
+            _log.warning("pictures are left out", error=str(error))
+            return {}
+        return {m.media_id: msgspec.json.decode(m.media_json, type=Media) for m in answer.media if m.media_json}
+
+    async def presence(self, pairs: Sequence[tuple[str, str]]) -> list[Seen]:
+        """Online or last seen, per (viewer, person), in order. Unknown and hidden people are offline."""
+        by_viewer: dict[str, list[str]] = {}
+        for viewer_id, user_id in pairs:
+            by_viewer.setdefault(viewer_id, []).append(user_id)
+        facts = {viewer: await self._store.people(viewer, ids) for viewer, ids in by_viewer.items()}
+        ids = list({user_id for _, user_id in pairs})
+        try:
+            online = dict(zip(ids, await self._presence.online(ids), strict=True))
+        except UNREACHABLE:  # Redis is away: nobody is known to be online
+            online = {}
+        out = []
+        for viewer_id, user_id in pairs:
+            person = facts[viewer_id].get(user_id)
+            if person is None:
+                out.append(Seen(False, None))
+                continue
+            is_online = online.get(user_id, False) and allows(person.privacy.online, person, viewer_id)
+            shows_time = not is_online and allows(person.privacy.last_seen, person, viewer_id)
+            out.append(Seen(is_online, person.last_seen_ms if shows_time else None))
+        return out

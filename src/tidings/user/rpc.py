@@ -1,0 +1,79 @@
+"""gRPC of user-service: decode, call one action, encode."""
+
+from typing import Any
+
+import msgspec
+
+from tidings.rpc.v1 import user_pb2 as pb
+from tidings.rpc.v1.user_pb2_grpc import UserServiceServicer
+from tidings.user.people import People
+from tidings.user.profile import allows
+from tidings.user.store import Store
+
+
+class UserRpc(UserServiceServicer):
+    """The service of proto/user.proto."""
+
+    def __init__(self, store: Store, people: People) -> None:
+        self._store, self._people = store, people
+
+    async def GetUser(self, request: pb.GetUserRequest, context: Any) -> pb.GetUserResponse:
+        found = await self._people.shown(request.viewer_id, [request.user_id], request.base_url)
+        user = found.get(request.user_id)
+        return pb.GetUserResponse(user_json=b"" if user is None else msgspec.json.encode(user))
+
+    async def GetUsers(self, request: pb.GetUsersRequest, context: Any) -> pb.GetUsersResponse:
+        found = await self._people.shown(request.viewer_id, list(request.user_ids), request.base_url)
+        return pb.GetUsersResponse(
+            users=[pb.UserEntry(user_id=i, user_json=msgspec.json.encode(u)) for i, u in found.items()]
+        )
+
+    async def CheckPresence(self, request: pb.CheckPresenceRequest, context: Any) -> pb.CheckPresenceResponse:
+        found = await self._people.presence([(q.viewer_id, q.user_id) for q in request.queries])
+        return pb.CheckPresenceResponse(
+            results=[pb.PresenceResult(online=s.online, last_seen_ms=s.last_seen_ms or 0) for s in found]
+        )
+
+    async def GetPushTargets(self, request: pb.GetPushTargetsRequest, context: Any) -> pb.GetPushTargetsResponse:
+        return pb.GetPushTargetsResponse(
+            targets=[
+                pb.PushTarget(id=d.id, user_id=d.user_id, session_id=d.session_id, kind=d.kind, address=d.address)
+                for d in await self._store.devices(list(request.user_ids))
+            ]
+        )
+
+    async def DropPushTarget(self, request: pb.DropPushTargetRequest, context: Any) -> pb.DropPushTargetResponse:
+        await self._store.drop_device(request.id)
+        return pb.DropPushTargetResponse()
+
+    async def GetRelations(self, request: pb.GetRelationsRequest, context: Any) -> pb.GetRelationsResponse:
+        found = await self._store.people(request.user_id, list(request.other_ids))
+        out = []
+        for other_id in request.other_ids:
+            person = found.get(other_id)
+            if person is None:
+                out.append(pb.Relation(other_id=other_id))
+                continue
+            out.append(
+                pb.Relation(
+                    other_id=other_id,
+                    exists=True,
+                    deleted=person.deleted,
+                    blocked_by_me=person.blocked,
+                    blocked_me=person.blocks_viewer,
+                    may_add_to_group=allows(person.privacy.groups, person, request.user_id),
+                )
+            )
+        return pb.GetRelationsResponse(relations=out)
+
+    async def GetReceiptSettings(
+        self, request: pb.GetReceiptSettingsRequest, context: Any
+    ) -> pb.GetReceiptSettingsResponse:
+        return pb.GetReceiptSettingsResponse(silent_user_ids=await self._store.silent(list(request.user_ids)))
+
+    async def EnsureUser(self, request: pb.EnsureUserRequest, context: Any) -> pb.EnsureUserResponse:
+        return pb.EnsureUserResponse(created=await self._store.ensure(request.user_id, request.phone))
+
+    async def EndSession(self, request: pb.EndSessionRequest, context: Any) -> pb.EndSessionResponse:
+        await self._store.drop_session(request.session_id)
+        return pb.EndSessionResponse()
