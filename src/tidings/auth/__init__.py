@@ -1,1 +1,1 @@
-"""Signing in by phone, sessions, and the tokens that prove them."""
+"""auth-service: who somebody is, and the sessions and credentials that prove it."""

@@ -1,7 +1,8 @@
-"""Run it: `python -m tidings.auth`."""
+"""Run auth-service: `python -m tidings.auth`."""
 
 from tidings.auth.service import build
 from tidings.auth.settings import Settings
 from tidings.platform import lifecycle
 
-lifecycle.run("auth", Settings, build)
+if __name__ == "__main__":
+    lifecycle.run("auth", Settings, build)

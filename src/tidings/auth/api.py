@@ -1,46 +1,46 @@
-"""HTTP routes of auth-service: decode, call one action, encode. No rules."""
+"""HTTP: /api/v1/auth, /api/v1/dev/sms and the JWKS."""
 
-import ipaddress
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.datastructures import Cookie
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
 
 from tidings.auth.keys import Keys
-from tidings.auth.otp import Otp
-from tidings.auth.phone import e164
+from tidings.auth.otp import Codes, is_loopback
+from tidings.auth.phone import normalise
 from tidings.auth.sessions import Pair, Sessions
-from tidings.auth.settings import Settings
-from tidings.auth.sms import Sms
-from tidings.auth.store import Store
-from tidings.contracts.errors import ApiError
-from tidings.contracts.ids import is_id
-from tidings.contracts.limits import Limits
+from tidings.auth.settings import LOOPBACK, Settings
+from tidings.auth.sms import DevSms, Sms
+from tidings.auth.validate import Validator
+from tidings.contracts.errors import ApiError, invalid
 from tidings.contracts.times import from_datetime
 from tidings.platform.http import Caller, base_url
-from tidings.platform.rpc import Peers
-from tidings.rpc.v1 import user_pb2
 
 COOKIE = "tidings_refresh"
-Phone = Annotated[str, Meta(min_length=1, max_length=64)]
-Req = Request[Any, Any, Any]
+COOKIE_PATH = "/api/v1/auth"
 
 
 class RequestOtp(msgspec.Struct):
-    phone: Phone
+    phone: str
+
+
+class OtpSent(msgspec.Struct, rename="camel"):
+    expires_in: int
+    resend_after: int
 
 
 class Device(msgspec.Struct):
-    name: Annotated[str, Meta(min_length=1, max_length=64)] = "Device"
-    platform: Annotated[str, Meta(min_length=1, max_length=32)] = "other"
+    name: Annotated[str, Meta(max_length=100)] = ""
+    platform: Annotated[str, Meta(max_length=32)] = "other"
 
 
 class VerifyOtp(msgspec.Struct):
-    phone: Phone
-    otp: Annotated[str, Meta(min_length=1, max_length=16)]
+    phone: str
+    otp: Annotated[str, Meta(max_length=16)]
     device: Device = msgspec.field(default_factory=Device)
 
 
@@ -48,138 +48,136 @@ class Refresh(msgspec.Struct, rename="camel"):
     refresh_token: Annotated[str, Meta(max_length=256)] | None = None
 
 
+class SignedIn(msgspec.Struct):
+    id: str
+    phone: str
+    is_new_user: bool = msgspec.field(name="isNewUser")
+
+
+class Tokens(msgspec.Struct, rename="camel", omit_defaults=True):
+    access_token: str
+    refresh_token: str | None
+    expires_in: int
+    user: SignedIn | msgspec.UnsetType = msgspec.UNSET
+
+
+class Ticket(msgspec.Struct, rename="camel"):
+    ticket: str
+    expires_in: int
+
+
 def routes(
-    *, store: Store, sessions: Sessions, otp: Otp, sms: Sms, keys: Keys, users: Any, settings: Settings, limits: Limits
-) -> list[Any]:
-    """The routes under /api/v1, and the JWKS."""
-    peers: Peers[Any] = users
+    settings: Settings, sessions: Sessions, codes: Codes, sms: Sms, validator: Validator, keys: Keys
+) -> list[HTTPRouteHandler]:
+    """The handlers."""
 
-    @get("/.well-known/jwks.json", sync_to_thread=False)
-    def jwks() -> dict[str, Any]:
-        return keys.jwks()
+    @post("/api/v1/auth/request-otp", status_code=202, summary="Send a sign-in code by text message")
+    async def request_otp(data: RequestOtp, request: Request[Any, Any, Any]) -> OtpSent:
+        phone = normalise(data.phone)
+        code = await codes.issue(phone, client_address(request))
+        try:
+            await sms.send(phone, code)
+        except ApiError:
+            await codes.take_back(phone)
+            raise
+        return OtpSent(codes.lifetime_s, codes.resend_s)
 
-    @post("/auth/request-otp", status_code=202)
-    async def request_otp(data: RequestOtp, request: Req) -> dict[str, int]:
-        phone = e164(data.phone)
-        address = client_address(request)
-        code = await otp.issue(phone, None if is_loopback(address) else address)
-        await sms.send(phone, code)
-        return {"expiresIn": settings.otp_lasts_s, "resendAfter": settings.otp_resend_s}
+    @post("/api/v1/auth/verify-otp", status_code=200, summary="Sign in with the code")
+    async def verify_otp(data: VerifyOtp, request: Request[Any, Any, Any]) -> Response[Tokens]:
+        phone = normalise(data.phone)
+        if "\x00" in data.device.name + data.device.platform:
+            raise invalid("device", "must not contain NUL")
+        pair = await sessions.sign_in(phone, data.otp, data.device.name, data.device.platform)
+        return _answer(pair, request, SignedIn(pair.session.user_id, phone, pair.is_new_user))
 
-    @post("/auth/verify-otp", status_code=200)
-    async def verify_otp(data: VerifyOtp, request: Req) -> Response[dict[str, Any]]:
-        phone = e164(data.phone)
-        await otp.check(phone, data.otp)
-        user_id, _ = await store.account(phone)
-        # Made before the session: who has a token always has a profile.
-        made = await peers.call(peers.stub().EnsureUser, user_pb2.EnsureUserRequest(user_id=user_id, phone=phone))
-        pair = await sessions.open(user_id, data.device.name, data.device.platform, limits.sessions)
-        body = _body(pair) | {"user": {"id": user_id, "phone": phone, "isNewUser": made.created}}
-        return _with_cookie(request, pair, body, settings)
-
-    @post("/auth/refresh", status_code=200)
-    async def refresh(data: Refresh, request: Req) -> Response[dict[str, Any]]:
-        token = data.refresh_token
+    @post("/api/v1/auth/refresh", status_code=200, summary="A new pair of tokens for the old one")
+    async def refresh(request: Request[Any, Any, Any], data: Refresh | None = None) -> Response[Tokens]:
+        token = data.refresh_token if data else None
         if token is None:
             token = request.cookies.get(COOKIE)
             if token is None:
-                raise ApiError("unauthenticated", "no refresh token")
-            check_origin(request, settings)
-        pair = await sessions.refresh(token)
-        body = _body(pair) | {
-            "user": {"id": pair.user_id, "phone": await store.phone(pair.user_id), "isNewUser": False}
-        }
-        return _with_cookie(request, pair, body, settings)
+                raise ApiError("unauthenticated")
+            _check_origin(request)
+        return _answer(await sessions.refresh(token), request)
 
-    @post("/auth/logout", status_code=204)
-    async def logout(caller: Caller) -> Response[None]:
+    @post("/api/v1/auth/logout", status_code=204, summary="End this session")
+    async def logout(caller: Caller, request: Request[Any, Any, Any]) -> Response[None]:
         await sessions.end(caller.user_id, caller.session_id)
-        response: Response[None] = Response(None, status_code=204)
-        response.delete_cookie(COOKIE, path="/api/v1/auth")
-        return response
+        cookies = [_cookie(request, "", 0)] if COOKIE in request.cookies else []
+        return Response(None, status_code=204, cookies=cookies)
 
-    @get("/auth/sessions")
-    async def read_sessions(caller: Caller) -> dict[str, Any]:
-        return {
-            "items": [
-                {
-                    "id": s.id,
-                    "device": {"name": s.device_name, "platform": s.platform},
-                    "createdAt": from_datetime(s.created_at),
-                    "lastSeenAt": from_datetime(s.last_seen_at),
-                    "current": s.id == caller.session_id,
-                }
-                for s in await store.sessions(caller.user_id)
-            ]
-        }
+    @get("/api/v1/auth/sessions", summary="Where one is signed in")
+    async def list_sessions(caller: Caller) -> dict[str, Any]:
+        found = await sessions.list(caller.user_id)
+        items = [
+            {
+                "id": session.id,
+                "device": {"name": session.device_name, "platform": session.platform},
+                "createdAt": from_datetime(session.created_at),
+                "lastSeenAt": from_datetime(session.last_seen_at),
+                "current": session.id == caller.session_id,
+            }
+            for session in found
+        ]
+        return {"items": items, "nextCursor": None}
 
-    @delete("/auth/sessions/{session_id:str}", status_code=204)
+    @delete("/api/v1/auth/sessions/{session_id:str}", status_code=204, summary="End a session")
     async def end_session(session_id: str, caller: Caller) -> None:
-        if is_id(session_id):
-            await sessions.end(caller.user_id, session_id)
+        await sessions.end(caller.user_id, session_id)
 
-    @post("/auth/ws-ticket", status_code=200)
-    async def ws_ticket(caller: Caller, request: Req) -> dict[str, Any]:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        _, _, ends = keys.verify(token)
-        ticket = await sessions.ticket(caller.user_id, caller.session_id, ends * 1000)
-        return {"ticket": ticket, "expiresIn": settings.ticket_lasts_s}
+    @post("/api/v1/auth/ws-ticket", status_code=200, summary="A ticket that opens one WebSocket")
+    async def ws_ticket(caller: Caller, request: Request[Any, Any, Any]) -> Ticket:
+        authorization = request.headers.get("authorization", "")
+        ticket = await validator.make_ticket(caller.user_id, caller.session_id, authorization)
+        return Ticket(ticket, validator.ticket_s)
 
-    @get("/dev/sms")
-    async def dev_sms(phone: str, request: Req) -> dict[str, str]:
-        if settings.sms_provider != "dev" or not is_loopback(client_address(request)):
+    @get("/api/v1/dev/sms", summary="The last code of a number (provider `dev`, on this machine only)")
+    async def dev_sms(phone: str, request: Request[Any, Any, Any]) -> dict[str, str]:
+        if not isinstance(sms, DevSms) or not is_here(request):
             raise ApiError("not_found")
-        code = await otp.show(e164(phone))
+        # A + that was not escaped arrives as a space.
+        code = await sms.last(normalise("+" + phone[1:] if phone.startswith(" ") else phone))
         if code is None:
-            raise ApiError("not_found", "no code was sent to this number")
+            raise ApiError("not_found")
         return {"code": code}
 
-    handlers: list[Any] = [
-        request_otp, verify_otp, refresh, logout, read_sessions, end_session, ws_ticket, dev_sms,
+    @get("/.well-known/jwks.json", sync_to_thread=False, summary="Public keys of access tokens")
+    def jwks() -> Response[dict[str, Any]]:
+        return Response(keys.jwks(), headers={"cache-control": "public, max-age=60"})
+
+    def _answer(
+        pair: Pair, request: Request[Any, Any, Any], user: SignedIn | msgspec.UnsetType = msgspec.UNSET
+    ) -> Response[Tokens]:
+        in_cookie = pair.session.platform == "web"
+        body = Tokens(pair.access_token, None if in_cookie else pair.refresh_token, settings.access_token_s, user)
+        cookies = [_cookie(request, pair.refresh_token, settings.refresh_token_s)] if in_cookie else []
+        return Response(body, cookies=cookies, headers={"cache-control": "no-store"})
+
+    def _check_origin(request: Request[Any, Any, Any]) -> None:
+        origin = request.headers.get("origin", "")
+        if origin not in {settings.public_url, base_url(request), *settings.web_origins}:
+            raise ApiError("forbidden", "Origin: not ours")
+
+    return [
+        request_otp, verify_otp, refresh, logout, list_sessions, end_session, ws_ticket, dev_sms, jwks,
     ]  # fmt: skip
-    return [jwks, Router("/api/v1", route_handlers=handlers)]
 
 
-def client_address(request: Req) -> str:
-    """The client's address as Envoy saw it: it sets this header itself and drops one that a client sends."""
-    return request.headers.get("x-envoy-external-address") or request.headers.get("x-client-ip") or "127.0.0.1"
+def client_address(request: Request[Any, Any, Any]) -> str:
+    """The client's address as the gateway saw it."""
+    told = request.headers.get("x-client-address") or request.headers.get("x-forwarded-for", "").rpartition(",")[2]
+    return told.strip() or (request.client.host if request.client else "")
 
 
-def is_loopback(address: str) -> bool:
-    """Whether an address is this machine."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+def is_here(request: Request[Any, Any, Any]) -> bool:
+    """Whether the client is on this machine. One that came through a proxy, or says so, is not: the gateway adds
+    one address to X-Forwarded-For, so a second one was there before."""
+    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    return is_loopback(client_address(request)) and len(hops) <= 1 and all(is_loopback(hop) for hop in hops)
 
 
-def check_origin(request: Req, settings: Settings) -> None:
-    """A cookie is honoured only for pages of ours (CSRF). Raises ApiError `forbidden`."""
-    origin = request.headers.get("origin")
-    own = base_url(request)
-    if origin is not None and origin not in {own, settings.public_url, *(settings.web_origins or [])}:
-        raise ApiError("forbidden", "this origin may not refresh a session")
-    if origin is None and request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise ApiError("forbidden", "this origin may not refresh a session")
-
-
-def _body(pair: Pair) -> dict[str, Any]:
-    return {"accessToken": pair.access_token, "refreshToken": pair.refresh_token}
-
-
-def _with_cookie(request: Req, pair: Pair, body: dict[str, Any], settings: Settings) -> Response[dict[str, Any]]:
-    body["expiresIn"] = settings.access_lasts_s
-    if pair.platform != "web":
-        return Response(body, headers={"cache-control": "no-store"})
-    body["refreshToken"] = None
-    host = urlsplit(base_url(request)).hostname or ""
-    cookie = Cookie(
-        key=COOKIE,
-        value=pair.refresh_token,
-        path="/api/v1/auth",
-        httponly=True,
-        secure=host != "localhost" and not is_loopback(host),
-        samesite="strict",
-        max_age=settings.refresh_lasts_s,
+def _cookie(request: Request[Any, Any, Any], value: str, max_age: int) -> Cookie:
+    local = urlsplit(base_url(request)).hostname in LOOPBACK
+    return Cookie(
+        key=COOKIE, value=value, path=COOKIE_PATH, max_age=max_age, httponly=True, secure=not local, samesite="strict"
     )
-    return Response(body, cookies=[cookie], headers={"cache-control": "no-store"})

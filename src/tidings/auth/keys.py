@@ -1,94 +1,115 @@
-"""Signing keys: ES256, one file a key in the secrets directory, the newest signs, all verify until removed."""
+"""Signing keys: EC P-256 PEM files `jwt-<made at, ms>.pem` in the data directory's secrets, mode 0600.
+
+The newest signs, all verify. Rotation adds a file; every running instance sees it within seconds.
+"""
 
 import hashlib
 import time
+from base64 import urlsafe_b64encode
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import jwt
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-from jwt.algorithms import ECAlgorithm
 
-from tidings.contracts.errors import ApiError
-from tidings.contracts.ids import is_id
 from tidings.platform.secrets import secret_file
 
-ISSUER = "tidings"
-AUDIENCE = "tidings-api"
-ALGORITHM = "ES256"
+FIRST: Final = "jwt-0000000000000.pem"
+SEEN_AGAIN_S: Final = 5.0
+RETIRE_AFTER_MS: Final = 7 * 86_400_000  # a key verifies this long after its successor came: well past a token's life
 
 
-def rotate(data_dir: Path) -> str:
-    """Add a key that signs from now on; returns its file name. Services read it at their next start."""
-    name = f"jwt-{time.time_ns():020d}.pem"
-    secret_file(data_dir, name, _fresh())
-    return name
+class Key:
+    """One key pair; `kid` is its RFC 7638 thumbprint."""
+
+    def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
+        self.private = private
+        self.public = private.public_key()
+        numbers = self.public.public_numbers()
+        x, y = _b64(numbers.x.to_bytes(32, "big")), _b64(numbers.y.to_bytes(32, "big"))
+        canonical = f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
+        self.kid = _b64(hashlib.sha256(canonical.encode()).digest())
+        self.jwk = {"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": self.kid, "alg": "ES256", "use": "sig"}
 
 
 class Keys:
-    """The keys of this system."""
+    """Owner of the keys in memory; reads the folder again when it is asked something after a while."""
 
     def __init__(self, data_dir: Path) -> None:
-        folder = data_dir / "secrets"
-        files = sorted(folder.glob("jwt-*.pem")) if folder.exists() else []
-        if not files:
-            secret_file(data_dir, "jwt-00000000000000000001.pem", _fresh())
-            files = sorted(folder.glob("jwt-*.pem"))
-        self._private: dict[str, ec.EllipticCurvePrivateKey] = {}
-        for file in files:
-            key = load_pem_private_key(file.read_bytes(), None)
-            if isinstance(key, ec.EllipticCurvePrivateKey):
-                self._private[_kid(key)] = key
-        self._signing = list(self._private)[-1]
+        self._data_dir = data_dir
+        if not _files(data_dir):
+            secret_file(data_dir, FIRST, _fresh())
+        self._found: dict[str, Key] = {}
+        self._newest = ""
+        self._names: list[str] = []
+        self._read_at = 0.0
+        self._read()
 
-    def jwks(self) -> dict[str, Any]:
-        """The public keys (RFC 7517)."""
-        keys = []
-        for kid, key in self._private.items():
-            keys.append(
-                ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "alg": ALGORITHM, "use": "sig"}
-            )
-        return {"keys": keys}
+    def signing(self) -> Key:
+        """The newest key."""
+        self._read_if_old()
+        return self._found[self._newest]
 
-    def sign(self, user_id: str, session_id: str, now_s: int, lasts_s: int) -> str:
-        """An access token."""
-        claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": user_id,
-            "sid": session_id,
-            "iat": now_s,
-            "exp": now_s + lasts_s,
-        }
-        key = self._private[self._signing]
-        return jwt.encode(claims, key, ALGORITHM, headers={"kid": self._signing, "typ": "at+jwt"})
+    def get(self, kid: str) -> Key | None:
+        """The key of this id, from those we have: never a path, a URL or a query."""
+        self._read_if_old()
+        return self._found.get(kid)
 
-    def verify(self, token: str) -> tuple[str, str, int]:
-        """(user id, session id, end in Unix seconds) of an access token. Raises ApiError `unauthenticated` or
-        `token_expired`. The header only chooses among our keys; nothing it names is fetched (RFC 8725)."""
-        try:
-            header = jwt.get_unverified_header(token)
-            key = self._private.get(header.get("kid", ""))
-            if key is None or header.get("alg") != ALGORITHM or header.get("typ") != "at+jwt" or "crit" in header:
-                raise ApiError("unauthenticated", "the access token is not one of ours")
-            claims = jwt.decode(
-                token, key.public_key(), algorithms=[ALGORITHM], issuer=ISSUER, audience=AUDIENCE,
-                options={"require": ["exp", "iat", "sub", "sid"]}, leeway=0,
-            )  # fmt: skip
-        except jwt.ExpiredSignatureError:
-            raise ApiError("token_expired") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
-            raise ApiError("unauthenticated", "the access token is not one of ours") from None
-        if not (isinstance(claims["sid"], str) and is_id(claims["sub"]) and is_id(claims["sid"])):
-            raise ApiError("unauthenticated", "the access token is not one of ours")
-        return claims["sub"], claims["sid"], int(claims["exp"])
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """RFC 7517: the public keys."""
+        self._read_if_old()
+        return {"keys": [key.jwk for key in self._found.values()]}
+
+    def _read_if_old(self) -> None:
+        if time.monotonic() - self._read_at > SEEN_AGAIN_S:
+            self._read()
+
+    def _read(self) -> None:
+        self._read_at = time.monotonic()
+        files = _files(self._data_dir)
+        names = [file.name for file in files]
+        if names == self._names or not files:
+            return
+        keys = [_load(file) for file in files]
+        self._found, self._newest, self._names = {key.kid: key for key in keys}, keys[-1].kid, names
+
+
+def rotate(data_dir: Path) -> str:
+    """Make a new signing key; answers its `kid`. Keys replaced more than a week ago are removed."""
+    now = int(time.time() * 1000)
+    name = f"jwt-{now:013d}.pem"
+    key = _parse(secret_file(data_dir, name, _fresh()))
+    files = _files(data_dir)
+    for file, successor in zip(files, files[1:], strict=False):
+        if now - _made_at(successor) > RETIRE_AFTER_MS:
+            file.unlink()
+    return key.kid
+
+
+def _made_at(file: Path) -> int:
+    return int(file.stem.removeprefix("jwt-"))
+
+
+def _files(data_dir: Path) -> list[Path]:
+    return sorted((data_dir / "secrets").glob("jwt-[0-9]*.pem"))
 
 
 def _fresh() -> bytes:
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
-def _kid(key: ec.EllipticCurvePrivateKey) -> str:
-    numbers = key.public_key().public_numbers()
-    return hashlib.sha256(f"{numbers.x}.{numbers.y}".encode()).hexdigest()[:16]
+def _load(file: Path) -> Key:
+    return _parse(file.read_bytes())
+
+
+def _parse(pem: bytes) -> Key:
+    private = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(private.curve, ec.SECP256R1):
+        raise ValueError("a signing key must be EC P-256")
+    return Key(private)
+
+
+def _b64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")

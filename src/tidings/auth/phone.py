@@ -1,4 +1,4 @@
-"""Phone numbers: one account per number, however it is written."""
+"""Phone numbers: whatever a person types becomes one E.164 text, or is refused."""
 
 import unicodedata
 
@@ -7,17 +7,22 @@ import phonenumbers
 from tidings.contracts.errors import invalid
 
 
-def e164(text: str) -> str:
-    """The number in E.164. Raises ApiError `invalid_request` for what is no full international number."""
+def normalise(text: str) -> str:
+    """E.164 of an international number; `00` counts as `+`, digits of any script as digits.
+
+    Raises ApiError `invalid_request`, also for a number with an extension: no message reaches one.
+    """
     plain = unicodedata.normalize("NFKC", text).strip()
     if len(plain) > 32:
         raise invalid("phone", "too long")
     if plain.startswith("00"):
         plain = "+" + plain[2:]
     try:
-        number = phonenumbers.parse(plain, None)
+        number = phonenumbers.parse(plain)
     except phonenumbers.NumberParseException:
-        raise invalid("phone", "must be an international number such as +4915112345678") from None
-    if number.extension or not phonenumbers.is_possible_number(number):
-        raise invalid("phone", "must be an international number without extension")
+        raise invalid("phone", "must be an international number such as +14155550100") from None
+    if number.extension:
+        raise invalid("phone", "must not have an extension")
+    if not phonenumbers.is_possible_number(number) or any(c.isalpha() for c in plain):
+        raise invalid("phone", "is no phone number")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -1,46 +1,42 @@
-"""gRPC of auth-service: decode, call one action, encode."""
+"""gRPC: `ValidateToken` and `DeleteAccount`."""
 
 from typing import Any
 
-from tidings.auth.sessions import Proof, Sessions
-from tidings.auth.store import Store
-from tidings.contracts.errors import ApiError
-from tidings.rpc.v1 import auth_pb2 as pb
-from tidings.rpc.v1.auth_pb2_grpc import AuthServiceServicer
+from tidings.auth.sessions import Sessions
+from tidings.auth.validate import Credential, Validator
+from tidings.rpc.v1 import auth_pb2, auth_pb2_grpc
 
 
-class AuthRpc(AuthServiceServicer):
-    """The service of proto/auth.proto."""
+class AuthRpc(auth_pb2_grpc.AuthServiceServicer):
+    """Translates between messages and the rules."""
 
-    def __init__(self, sessions: Sessions, store: Store) -> None:
-        self._sessions, self._store = sessions, store
+    def __init__(self, validator: Validator, sessions: Sessions) -> None:
+        self._validator = validator
+        self._sessions = sessions
 
-    async def ValidateToken(self, request: pb.ValidateTokenRequest, context: Any) -> pb.ValidateTokenResponse:
-        tokens = [c.access_token for c in request.credentials if c.WhichOneof("kind") == "access_token"]
-        proofs = iter(await self._sessions.prove_tokens(tokens)) if tokens else iter(())
-        asked = [c.session_id for c in request.credentials if c.WhichOneof("kind") == "session_id"]
-        alive = await self._sessions.alive(asked) if asked else set()
-        results = []
-        for credential in request.credentials:
-            match credential.WhichOneof("kind"):
-                case "access_token":
-                    results.append(_result(next(proofs)))
-                case "ticket":
-                    results.append(_result(await self._sessions.prove_ticket(credential.ticket)))
-                case "session_id":
-                    code = "" if credential.session_id in alive else "token_revoked"
-                    results.append(pb.TokenResult(code=code, session_id=credential.session_id))
-                case _:
-                    results.append(pb.TokenResult(code="unauthenticated"))
-        return pb.ValidateTokenResponse(results=results)
+    async def ValidateToken(self, request: auth_pb2.ValidateTokenRequest, context: Any) -> Any:
+        """In the order asked."""
+        verdicts = await self._validator.validate([_credential(item) for item in request.credentials])
+        return auth_pb2.ValidateTokenResponse(
+            results=[
+                auth_pb2.TokenResult(
+                    code=v.code, user_id=v.user_id, session_id=v.session_id, expires_at_ms=v.expires_at_ms
+                )
+                for v in verdicts
+            ]
+        )
 
-    async def DeleteAccount(self, request: pb.DeleteAccountRequest, context: Any) -> pb.DeleteAccountResponse:
-        await self._store.delete_account(request.user_id)
-        await self._sessions.end(request.user_id, None)
-        return pb.DeleteAccountResponse()
+    async def DeleteAccount(self, request: auth_pb2.DeleteAccountRequest, context: Any) -> Any:
+        """Safe to repeat."""
+        await self._sessions.delete_account(request.user_id)
+        return auth_pb2.DeleteAccountResponse()
 
 
-def _result(proof: Proof | ApiError) -> pb.TokenResult:
-    if isinstance(proof, ApiError):
-        return pb.TokenResult(code=proof.code)
-    return pb.TokenResult(user_id=proof.user_id, session_id=proof.session_id, expires_at_ms=proof.expires_at_ms)
+def _credential(item: auth_pb2.Credential) -> Credential:
+    match item.WhichOneof("kind"):
+        case "ticket":
+            return Credential("ticket", item.ticket)
+        case "session_id":
+            return Credential("session", item.session_id)
+        case _:
+            return Credential("token", item.access_token)

@@ -1,80 +1,115 @@
 """What auth-service is made of, in the order it starts."""
 
-import ipaddress
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tidings.auth.api import routes
+import httpx
+
+from tidings.auth import api
+from tidings.auth.events import Events
 from tidings.auth.keys import Keys
-from tidings.auth.otp import Otp
+from tidings.auth.otp import Codes
 from tidings.auth.rpc import AuthRpc
 from tidings.auth.sessions import Sessions
-from tidings.auth.settings import Settings
-from tidings.auth.sms import DevSms, HttpSms
+from tidings.auth.settings import Settings, check
+from tidings.auth.sms import DevSms, HttpSms, Sms
 from tidings.auth.store import Store
-from tidings.contracts.events import SESSION_REVOKED, SessionRevoked
+from tidings.auth.tokens import Tokens
+from tidings.auth.validate import Validator
+from tidings.contracts.errors import ApiError
 from tidings.contracts.limits import Limits, Rates
-from tidings.platform import bus, postgres, redis
-from tidings.platform.lifecycle import Servers, instance, internal_token
+from tidings.platform import bus, lifecycle, logging, postgres, redis
 from tidings.platform.rpc import Peers
 from tidings.platform.secrets import secret
 from tidings.platform.settings import SettingsError, load
 from tidings.rpc.v1.auth_pb2_grpc import add_AuthServiceServicer_to_server
 from tidings.rpc.v1.user_pb2_grpc import UserServiceStub
 
+if TYPE_CHECKING:
+    from tidings.rpc.v1.user_pb2_grpc import UserServiceAsyncStub
+
+_log = logging.get(__name__)
+UNTOLD_S = 15.0
+PURGE_S = 3600.0
+
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Servers]:
-    """Everything, started; stopped in the opposite order."""
-    _check(settings)
-    limits, rates = load(Limits, "limits"), load(Rates, "rates")
-    async with (
-        postgres.connect(settings.postgres_url, "auth", Path(__file__).parent / "migrations") as pool,
-        redis.connect(settings.redis_url) as cache,
-        bus.connect(settings.nats_url, settings.namespace, instance("auth", settings)) as events,
-    ):
-        users = Peers("user", settings.user_grpc, UserServiceStub, internal_token(settings))
-        store = Store(pool)
-        keys = Keys(settings.data_dir)
-        sessions = Sessions(store, keys, cache, events, users, settings)
-        await events.listen(SESSION_REVOKED, SessionRevoked, sessions.on_revoked)
-        otp = Otp(cache, settings, rates, secret(settings.data_dir, "otp_pepper"))
-        sms = DevSms(otp) if settings.sms_provider == "dev" else HttpSms(settings)
-        try:
-            yield Servers(
-                routes=routes(
-                    store=store,
-                    sessions=sessions,
-                    otp=otp,
-                    sms=sms,
-                    keys=keys,
-                    users=users,
-                    settings=settings,
-                    limits=limits,
-                ),
-                grpc=[lambda server: add_AuthServiceServicer_to_server(AuthRpc(sessions, store), server)],
-                checks={
-                    "postgres": lambda: postgres.ping(pool),
-                    "redis": lambda: redis.ping(cache),
-                    "nats": events.ping,
-                },
-                max_body=limits.body_bytes,
-            )
-        finally:
-            await users.close()
-
-
-def _check(settings: Settings) -> None:
-    """Raises SettingsError for combinations that would be unsafe or cannot work."""
-    if settings.sms_provider == "http" and not settings.sms_url:
-        raise SettingsError("TIDINGS_AUTH_SMS_URL: the http SMS provider needs an address")
+async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
+    """Stores, parts, servers."""
     try:
-        local = ipaddress.ip_address(settings.host).is_loopback
-    except ValueError:
-        local = settings.host == "localhost"
-    if settings.sms_provider == "dev" and not local and not settings.insecure_dev:
-        raise SettingsError(
-            "TIDINGS_AUTH_SMS_PROVIDER: `dev` shows codes to who asks; on a listener beyond loopback it needs"
-            " --insecure-dev (TIDINGS_INSECURE_DEV=true)"
+        check(settings)
+    except SettingsError as error:
+        print(f"tidings auth: {error}", file=sys.stderr)  # noqa: T201
+        raise
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            postgres.connect(
+                settings.postgres_url, "auth", Path(__file__).parent / "migrations", timeout_s=settings.store_timeout_s
+            )
         )
+        cache = await stack.enter_async_context(redis.connect(settings.redis_url))
+        events_bus = await stack.enter_async_context(
+            bus.connect(settings.nats_url, settings.namespace, lifecycle.instance("auth", settings))
+        )
+        users: Peers[UserServiceAsyncStub] = Peers(
+            "user", settings.user_grpc, UserServiceStub, lifecycle.internal_token(settings)
+        )
+        stack.push_async_callback(users.close)
+
+        codes = Codes(
+            cache,
+            settings.namespace,
+            secret(settings.data_dir, "otp_pepper"),
+            load(Rates, "rates"),
+            lifetime_s=settings.otp_lifetime_s,
+            tries=settings.otp_tries,
+            resend_s=settings.otp_resend_s,
+        )
+        sms: Sms = DevSms(cache, settings.namespace, settings.otp_lifetime_s)
+        if settings.sms_provider == "http":
+            sms = HttpSms(settings, await stack.enter_async_context(httpx.AsyncClient()))
+        keys = Keys(settings.data_dir)
+        tokens = Tokens(keys, settings.issuer, settings.access_token_s)
+        store, events = Store(pool), Events(events_bus)
+        sessions = Sessions(settings, load(Limits, "limits").sessions, store, tokens, codes, users, events)
+        validator = Validator(
+            store, tokens, cache, settings.namespace, cache_s=settings.session_cache_s, ticket_s=settings.ticket_s
+        )
+        await events.on_session_revoked(validator.drop)
+        for name, every_s, work in (
+            ("touch", settings.touch_s, validator.flush),
+            ("untold", UNTOLD_S, sessions.tell_untold),
+            ("purge", PURGE_S, lambda: store.purge(settings.keep_ended_s)),
+        ):
+            stack.push_async_callback(_end, lifecycle.background(name, _every(every_s, work)))
+
+        rpc = AuthRpc(validator, sessions)
+        yield lifecycle.Servers(
+            routes=api.routes(settings, sessions, codes, sms, validator, keys),
+            grpc=[lambda server: add_AuthServiceServicer_to_server(rpc, server)],
+            checks={
+                "postgres": lambda: postgres.ping(pool),
+                "redis": lambda: redis.ping(cache),
+                "nats": events_bus.ping,
+            },
+        )
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except ApiError as error:  # a store or service is away; the next round does it
+            _log.warning("put off", error=error.code)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

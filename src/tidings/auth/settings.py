@@ -1,24 +1,46 @@
-"""Settings of auth-service."""
+"""Settings of auth-service: `TIDINGS_AUTH_<NAME>` or the file's `[auth]` table."""
 
 from typing import Literal
 
-from tidings.platform.settings import Common, Positive, Seconds
+from tidings.platform.settings import Common, Positive, Seconds, SettingsError
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Settings(Common, kw_only=True, frozen=True):
     """Times in seconds."""
 
-    sms_provider: Literal["dev", "http"] = "dev"
-    sms_url: str = ""  # http provider: where to POST
-    sms_body: str = '{"to": "{phone}", "text": "{text}"}'  # JSON; {phone} and {text} are filled in, escaped
-    sms_authorization: str = ""  # the Authorization header of that POST
-    sms_text: str = "Your Tidings code is {code}. Do not share it."
-    sms_timeout_s: Seconds = 5.0
-    otp_lasts_s: Positive = 300
-    otp_tries: Positive = 5  # over all addresses; then the code is burnt
+    otp_lifetime_s: Positive = 300
+    otp_tries: Positive = 5  # wrong guesses from all addresses together, then the code is burnt
     otp_resend_s: Positive = 60
-    access_lasts_s: Positive = 86_400
-    refresh_lasts_s: Positive = 90 * 86_400
-    ticket_lasts_s: Positive = 30
-    session_cache_s: Seconds = 5.0  # how long a session is taken to live without asking PostgreSQL
-    web_origins: list[str] | None = None  # besides the host asked: where a web client may be served from
+
+    issuer: str = "tidings"
+    access_token_s: Positive = 86_400
+    refresh_token_s: Positive = 60 * 86_400  # of not being used
+    ticket_s: Positive = 30
+    web_origins: list[str] = []  # besides the gateway's own origin: where a web client may be served from
+
+    session_cache_s: Seconds = 3.0  # how long an ended session may pass when its broadcast was lost
+    touch_s: Seconds = 10.0  # `lastSeenAt` is written for all seen sessions at once
+    keep_ended_s: Positive = 30 * 86_400  # ended sessions are kept so long: reuse of their tokens is still told
+
+    sms_provider: Literal["dev", "http"] = "dev"
+    sms_url: str = ""
+    sms_authorization: str = ""  # the header's whole value
+    sms_content_type: str = "application/json"  # or application/x-www-form-urlencoded: values are escaped for it
+    sms_body: str = '{"to": "{phone}", "text": "{text}"}'  # {phone}, {code} and {text} are filled in
+    sms_text: str = "Your Tidings code is {code}. It is valid for 5 minutes. Tell it to nobody."
+    sms_tries: Positive = 3
+    sms_timeout_s: Seconds = 2.0  # of one try; a client waits 10 s in all
+
+
+def check(settings: Settings) -> None:
+    """Refuse what would be unsafe. Raises SettingsError."""
+    exposed = settings.host not in LOOPBACK or settings.listen not in LOOPBACK
+    if settings.sms_provider == "dev" and exposed and not settings.insecure_dev:
+        raise SettingsError(
+            "TIDINGS_AUTH_SMS_PROVIDER: `dev` shows sign-in codes to whoever is on this machine, and the listener "
+            "reaches beyond it. Configure the provider `http`, or accept it with TIDINGS_INSECURE_DEV=true."
+        )
+    if settings.sms_provider == "http" and not settings.sms_url.startswith(("http://", "https://")):
+        raise SettingsError("TIDINGS_AUTH_SMS_URL: the provider `http` needs the URL to send to")

@@ -1,68 +1,91 @@
-"""How a code reaches a phone. `http` posts to a provider's API; `dev` only keeps it for who asks from this machine."""
+"""Text messages: a real provider over HTTP, and `dev`, which keeps the last code for `GET /dev/sms`."""
 
 import asyncio
+import json
+import re
 from typing import Protocol
+from urllib.parse import quote_plus
 
 import httpx
-import msgspec
 
-from tidings.auth.otp import Otp
 from tidings.auth.settings import Settings
 from tidings.contracts.errors import ApiError
 from tidings.platform import logging, metrics, retry
+from tidings.platform.redis import UNREACHABLE, Client
 
 _log = logging.get(__name__)
-TRIES = 3
 
 
 class Sms(Protocol):
-    """An SMS provider."""
+    """Sends codes."""
 
     async def send(self, phone: str, code: str) -> None:
-        """Deliver a code. Raises ApiError `unavailable` when the provider does not take it."""
-
-
-class DevSms:
-    """Keeps the code where `GET /api/v1/dev/sms` finds it."""
-
-    def __init__(self, otp: Otp) -> None:
-        self._otp = otp
-
-    async def send(self, phone: str, code: str) -> None:
-        await self._otp.show(phone, code)
+        """Raises ApiError `unavailable` when it cannot be sent."""
+        ...
 
 
 class HttpSms:
-    """Any provider that takes a JSON POST."""
+    """Any provider that takes one HTTP POST per message."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
         self._settings = settings
-        self._client = httpx.AsyncClient(timeout=settings.sms_timeout_s, follow_redirects=False)
+        self._client = client
 
     async def send(self, phone: str, code: str) -> None:
-        text = self._settings.sms_text.replace("{code}", code)
-        body = self._settings.sms_body.replace("{phone}", _escaped(phone)).replace("{text}", _escaped(text))
-        headers = {"content-type": "application/json"}
-        if self._settings.sms_authorization:
-            headers["authorization"] = self._settings.sms_authorization
-        for attempt in range(TRIES):
+        """Tried again after a lost connection, 429 or 5xx; another refusal is final."""
+        settings = self._settings
+        body = fill(settings.sms_body, settings.sms_text, settings.sms_content_type, phone, code)
+        headers = {"content-type": settings.sms_content_type}
+        if settings.sms_authorization:
+            headers["authorization"] = settings.sms_authorization
+        for attempt in range(settings.sms_tries):
             if attempt:
-                await asyncio.sleep(retry.backoff_s(attempt, first_s=0.2))
+                await asyncio.sleep(retry.backoff_s(attempt, 0.1, 0.5))
             try:
-                answer = await self._client.post(self._settings.sms_url, content=body, headers=headers)
+                answer = await self._client.post(
+                    settings.sms_url, content=body.encode(), headers=headers, timeout=settings.sms_timeout_s
+                )
             except httpx.HTTPError as error:
-                metrics.DEPENDENCY.labels("sms").inc()
-                _log.warning("sms provider failed", error=type(error).__name__)
-                continue
-            if answer.is_success:
-                return
+                reason = type(error).__name__
+            else:
+                if answer.is_success:
+                    return
+                reason = str(answer.status_code)
+                if answer.status_code != 429 and answer.status_code < 500:
+                    break
             metrics.DEPENDENCY.labels("sms").inc()
-            _log.warning("sms provider refused", status=answer.status_code)
-            if answer.status_code < 500 and answer.status_code != 429:
-                break
-        raise ApiError("unavailable", "the code could not be sent", retry_after_ms=5000)
+        _log.error("text message not sent", reason=reason)
+        raise ApiError("unavailable", "the code could not be sent")
 
 
-def _escaped(text: str) -> str:
-    """The inside of a JSON string."""
-    return msgspec.json.encode(text).decode()[1:-1]
+class DevSms:
+    """Sends nothing: who is on this machine reads the code."""
+
+    def __init__(self, redis: Client, namespace: str, lifetime_s: int) -> None:
+        self._redis = redis
+        self._prefix = f"{namespace}:dev:sms:"
+        self._lifetime_s = lifetime_s
+
+    async def send(self, phone: str, code: str) -> None:
+        """Keep it as long as it is valid."""
+        try:
+            await self._redis.set(self._prefix + phone, code, ex=self._lifetime_s)
+        except UNREACHABLE as error:
+            raise ApiError("unavailable") from error
+
+    async def last(self, phone: str) -> str | None:
+        """The last code of this number."""
+        found = await self._redis.get(self._prefix + phone)
+        return None if found is None else found.decode()
+
+
+def fill(template: str, text: str, content_type: str, phone: str, code: str) -> str:
+    """The body to send, each value escaped for its content type."""
+    message = text.replace("{code}", code)
+    values = {"phone": phone, "code": code, "text": message}
+    escape = quote_plus if "urlencoded" in content_type else _in_json
+    return re.sub(r"\{(phone|code|text)\}", lambda found: escape(values[found[1]]), template)
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]

@@ -1,17 +1,20 @@
-"""The only file that knows PostgreSQL: accounts and sessions."""
+"""The only file that knows PostgreSQL: identities, sessions, refresh tokens."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 import msgspec
 
+from tidings.contracts.errors import ApiError
 from tidings.contracts.ids import new_id
-from tidings.platform.postgres import Pool
+from tidings.platform import metrics
+from tidings.platform.postgres import UNREACHABLE, Connection, Pool
 
 
-class Session(msgspec.Struct, kw_only=True):
-    """One signed-in device."""
+class Session(msgspec.Struct, frozen=True):
+    """One sign-in of one device."""
 
     id: str
     user_id: str
@@ -19,114 +22,174 @@ class Session(msgspec.Struct, kw_only=True):
     platform: str
     created_at: datetime
     last_seen_at: datetime
+    access_ends_at: datetime
 
 
-class Refreshed(msgspec.Struct):
-    """What became of a refresh token: `rotated`, `reused` (the session is over now) or `unknown`."""
+class Reused(Exception):
+    """A spent refresh token came again; its session is ended."""
 
-    outcome: str
-    session_id: str = ""
-    user_id: str = ""
-    platform: str = ""
+    def __init__(self, user_id: str, session_id: str, ended: bool) -> None:
+        super().__init__(session_id)
+        self.user_id = user_id
+        self.session_id = session_id
+        self.ended = ended
+
+
+_SESSION = "id::text, user_id::text, device_name, platform, created_at, last_seen_at, access_ends_at"
 
 
 class Store:
-    """Accounts and sessions."""
+    """Queries, each atomic."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def account(self, phone: str) -> tuple[str, bool]:
-        """The account of a number and whether it is new; two first sign-ins at once get the same one."""
-        row = await self._pool.fetchrow(
-            "INSERT INTO accounts (id, phone) VALUES ($1, $2) ON CONFLICT (phone) DO NOTHING RETURNING id",
-            new_id(),
-            phone,
-        )
-        if row is not None:
-            return str(row["id"]), True
-        return str(await self._pool.fetchval("SELECT id FROM accounts WHERE phone = $1", phone)), False
+    async def identify(self, phone: str) -> str:
+        """The user id of a number, a new one at first sign-in. Two first sign-ins at once agree."""
+        async with self._connection() as c:
+            await c.execute("INSERT INTO identities (phone, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                            phone, new_id())  # fmt: skip
+            return str(await c.fetchval("SELECT user_id FROM identities WHERE phone = $1", phone))
 
-    async def phone(self, user_id: str) -> str | None:
-        """The number of an account; None when it was deleted."""
-        found: str | None = await self._pool.fetchval("SELECT phone FROM accounts WHERE id = $1", user_id)
-        return found
+    async def open(
+        self, user_id: str, device_name: str, platform: str, token_hash: bytes, refresh_s: int, access_s: int, most: int
+    ) -> tuple[Session, list[str]]:
+        """A new session, and the oldest ones ended to make room. Locks the person, so that the bound holds.
 
-    async def open_session(
-        self, user_id: str, device_name: str, platform: str, refresh_hash: bytes, until: datetime, most: int
-    ) -> tuple[str, list[str]]:
-        """A new session; the oldest ones beyond `most` end. Returns its id and theirs."""
-        session_id = new_id()
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT 1 FROM accounts WHERE id = $1 FOR UPDATE", user_id)
-            await connection.execute(
-                "INSERT INTO sessions (id, user_id, device_name, platform, refresh_hash, refresh_until)"
-                " VALUES ($1, $2, $3, $4, $5, $6)",
-                session_id, user_id, device_name, platform, refresh_hash, until,
+        Raises ApiError `conflict` when the account was deleted meanwhile.
+        """
+        async with self._connection() as c, c.transaction():
+            if not await c.fetchval("SELECT 1 FROM identities WHERE user_id = $1 FOR UPDATE", user_id):
+                raise ApiError("conflict", "the account was deleted")
+            row = await c.fetchrow(
+                "INSERT INTO sessions (id, user_id, device_name, platform, refresh_ends_at, access_ends_at) "
+                "VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5), now() + make_interval(secs => $6)) "
+                f"RETURNING {_SESSION}",
+                new_id(), user_id, device_name, platform, float(refresh_s), float(access_s),
             )  # fmt: skip
-            ended = await connection.fetch(
-                "UPDATE sessions SET revoked_at = now() WHERE id IN (SELECT id FROM sessions WHERE user_id = $1"
-                " AND revoked_at IS NULL ORDER BY last_seen_at DESC, id DESC OFFSET $2) RETURNING id",
+            session = _session(row)
+            await c.execute("INSERT INTO refresh_tokens (hash, session_id) VALUES ($1, $2)", token_hash, session.id)
+            ended = await c.fetch(
+                "UPDATE sessions SET ended_at = now() WHERE ended_at IS NULL AND id IN (SELECT id FROM sessions "
+                "WHERE user_id = $1 AND ended_at IS NULL ORDER BY created_at DESC, id DESC OFFSET $2) "
+                "RETURNING id::text",
                 user_id, most,
             )  # fmt: skip
-        return session_id, [str(row["id"]) for row in ended]
+            return session, [row["id"] for row in ended]
 
-    async def rotate(self, old_hash: bytes, new_hash: bytes, until: datetime) -> Refreshed:
-        """Exchange a refresh token. The row lock makes one of two simultaneous uses the second, and that is reuse."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(
-                "SELECT id, user_id, platform, refresh_hash, refresh_until < now() AS late FROM sessions"
-                " WHERE (refresh_hash = $1 OR previous_hash = $1) AND revoked_at IS NULL FOR UPDATE",
-                old_hash,
+    async def rotate(self, old: bytes, new: bytes, refresh_s: int, access_s: int) -> Session:
+        """Put `new` in the place of the token `old`.
+
+        The session's row lock serialises: of two that bring the same token one is first, and the other is a reuse.
+        Raises ApiError `unauthenticated` or `token_revoked`, and Reused after ending the session.
+        """
+        async with self._connection() as c:
+            async with c.transaction():
+                row = await c.fetchrow(
+                    "SELECT s.id::text, s.user_id::text, s.ended_at, s.refresh_ends_at < now() AS lapsed "
+                    "FROM sessions s WHERE s.id = (SELECT session_id FROM refresh_tokens WHERE hash = $1) FOR UPDATE",
+                    old,
+                )
+                if row is None:
+                    raise ApiError("unauthenticated")
+                spent = await c.fetchval("SELECT spent FROM refresh_tokens WHERE hash = $1", old)
+                if not spent:
+                    if row["ended_at"] is not None:
+                        raise ApiError("token_revoked")
+                    if row["lapsed"]:
+                        raise ApiError("token_expired")
+                    await c.execute("UPDATE refresh_tokens SET spent = true WHERE hash = $1", old)
+                    await c.execute("INSERT INTO refresh_tokens (hash, session_id) VALUES ($1, $2)", new, row["id"])
+                    return _session(
+                        await c.fetchrow(
+                            "UPDATE sessions SET last_seen_at = now(), "
+                            "refresh_ends_at = now() + make_interval(secs => $2), "
+                            f"access_ends_at = now() + make_interval(secs => $3) WHERE id = $1 RETURNING {_SESSION}",
+                            row["id"],
+                            float(refresh_s),
+                            float(access_s),
+                        )  # fmt: skip
+                    )
+                await c.execute("UPDATE sessions SET ended_at = now() WHERE id = $1 AND ended_at IS NULL", row["id"])
+            raise Reused(row["user_id"], row["id"], ended=row["ended_at"] is None)
+
+    async def alive(self, session_ids: Sequence[str]) -> dict[str, Session]:
+        """Those of these sessions that are not ended. By primary key."""
+        async with self._connection() as c:
+            rows = await c.fetch(
+                f"SELECT {_SESSION} FROM sessions WHERE id = ANY($1::uuid[]) AND ended_at IS NULL", list(session_ids)
             )
-            if row is None or row["late"]:
-                return Refreshed("unknown")
-            found = Refreshed("rotated", str(row["id"]), str(row["user_id"]), row["platform"])
-            if row["refresh_hash"] != old_hash:
-                await connection.execute("UPDATE sessions SET revoked_at = now() WHERE id = $1", row["id"])
-                return msgspec.structs.replace(found, outcome="reused")
-            await connection.execute(
-                "UPDATE sessions SET previous_hash = refresh_hash, refresh_hash = $2, refresh_until = $3,"
-                " last_seen_at = now() WHERE id = $1",
-                row["id"], new_hash, until,
+            return {row["id"]: _session(row) for row in rows}
+
+    async def of_user(self, user_id: str) -> list[Session]:
+        """A person's sessions, newest first. Index sessions_alive."""
+        async with self._connection() as c:
+            rows = await c.fetch(
+                f"SELECT {_SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL "
+                "ORDER BY created_at DESC, id DESC",
+                user_id,
+            )
+            return [_session(row) for row in rows]
+
+    async def end(self, user_id: str, session_id: str) -> bool:
+        """End a session. False: it was ended before, or is not this person's."""
+        async with self._connection() as c:
+            done = await c.fetchval(
+                "UPDATE sessions SET ended_at = now() WHERE id = $1 AND user_id = $2 AND ended_at IS NULL RETURNING 1",
+                session_id, user_id,
             )  # fmt: skip
-            return found
+            return done is not None
 
-    async def alive(self, session_ids: list[str]) -> set[str]:
-        """Those that were not ended."""
-        rows = await self._pool.fetch(
-            "SELECT id FROM sessions WHERE id = ANY($1::uuid[]) AND revoked_at IS NULL", session_ids
-        )
-        return {str(row["id"]) for row in rows}
+    async def delete_account(self, user_id: str) -> list[str]:
+        """Free the number and end all sessions; answers those that were alive. Safe to repeat."""
+        async with self._connection() as c, c.transaction():
+            await c.execute("DELETE FROM identities WHERE user_id = $1", user_id)
+            rows = await c.fetch(
+                "UPDATE sessions SET ended_at = now(), user_service_told = true, device_name = '' "
+                "WHERE user_id = $1 AND ended_at IS NULL RETURNING id::text",
+                user_id,
+            )
+            return [row["id"] for row in rows]
 
-    async def sessions(self, user_id: str) -> list[Session]:
-        """A person's sessions, the newest first."""
-        rows = await self._pool.fetch(
-            "SELECT * FROM sessions WHERE user_id = $1 AND revoked_at IS NULL ORDER BY created_at DESC", user_id
-        )
-        return [_session(row) for row in rows]
+    async def touch(self, session_ids: Sequence[str]) -> None:
+        """These sessions were seen now."""
+        async with self._connection() as c:
+            await c.execute("UPDATE sessions SET last_seen_at = now() WHERE id = ANY($1::uuid[])", list(session_ids))
 
-    async def end(self, user_id: str, session_id: str | None) -> list[str]:
-        """End one session of a person, or all. Returns the ids that ended."""
-        rows = await self._pool.fetch(
-            "UPDATE sessions SET revoked_at = now() WHERE user_id = $1 AND ($2::uuid IS NULL OR id = $2)"
-            " AND revoked_at IS NULL RETURNING id",
-            user_id, session_id,
-        )  # fmt: skip
-        return [str(row["id"]) for row in rows]
+    async def untold(self) -> list[tuple[str, str]]:
+        """Ended sessions (user, session) whose push targets may still be there. Index sessions_untold."""
+        async with self._connection() as c:
+            rows = await c.fetch(
+                "SELECT user_id::text, id::text FROM sessions WHERE ended_at IS NOT NULL AND NOT user_service_told "
+                "ORDER BY ended_at LIMIT 100"
+            )
+            return [(row["user_id"], row["id"]) for row in rows]
 
-    async def delete_account(self, user_id: str) -> None:
-        """Free the phone number; the id stays taken."""
-        await self._pool.execute("UPDATE accounts SET phone = NULL, deleted_at = now() WHERE id = $1", user_id)
+    async def told(self, session_id: str) -> None:
+        """The user service has dropped the push targets."""
+        async with self._connection() as c:
+            await c.execute("UPDATE sessions SET user_service_told = true WHERE id = $1", session_id)
+
+    async def purge(self, older_than_s: int) -> None:
+        """Remove sessions that ended, or were last refreshed, long ago."""
+        async with self._connection() as c:
+            await c.execute(
+                "DELETE FROM sessions WHERE user_service_told AND ended_at < now() - make_interval(secs => $1) "
+                "OR refresh_ends_at < now() - make_interval(secs => $1)",
+                float(older_than_s),
+            )
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except (*UNREACHABLE, asyncpg.InterfaceError, asyncpg.OperatorInterventionError) as error:
+            metrics.DEPENDENCY.labels("postgres").inc()
+            raise ApiError("unavailable") from error
 
 
-def _session(row: "asyncpg.Record") -> Session:
-    value: dict[str, Any] = dict(row)
-    return Session(
-        id=str(value["id"]),
-        user_id=str(value["user_id"]),
-        device_name=value["device_name"],
-        platform=value["platform"],
-        created_at=value["created_at"],
-        last_seen_at=value["last_seen_at"],
-    )
+def _session(row: "asyncpg.Record | None") -> Session:
+    if row is None:
+        raise ApiError("internal")
+    return Session(**dict(row))

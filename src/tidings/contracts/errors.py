@@ -85,7 +85,8 @@ class Problem(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=False)
 class ApiError(Exception):
     """A refusal with a stable code; raised where the rule is, translated once at the edge.
 
-    `retry_after_ms` tells the caller when to try again, for the retryable codes.
+    `retry_after_ms` tells the caller when to try again, for the retryable codes; `limit` how many
+    are allowed in its window, of a `rate_limited`.
     """
 
     def __init__(
@@ -95,12 +96,14 @@ class ApiError(Exception):
         *,
         errors: list[FieldError] | None = None,
         retry_after_ms: int | None = None,
+        limit: int | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail or TITLES[code]
         self.errors = errors
         self.retry_after_ms = retry_after_ms
+        self.limit = limit
 
     @property
     def status(self) -> int:

@@ -182,6 +182,10 @@ def _respond(error: ApiError) -> Response[Any]:
     headers = {}
     if error.retry_after_ms is not None:
         headers["retry-after"] = str(max(1, -(-error.retry_after_ms // 1000)))
+        if error.limit is not None:
+            headers["ratelimit-limit"] = str(error.limit)
+            headers["ratelimit-remaining"] = "0"
+            headers["ratelimit-reset"] = headers["retry-after"]
     return Response(
         msgspec.json.encode(error.problem(context.request_id.get())),
         status_code=error.status,

@@ -29,6 +29,7 @@ class Common(msgspec.Struct, kw_only=True, frozen=True):
     # Who and where this process is.
     instance: str = ""  # unique among live processes, for example "message-1"; empty: "<service>-1"
     host: str = "127.0.0.1"  # what the HTTP and gRPC servers listen on
+    listen: str = "127.0.0.1"  # what the gateway listens on: how far clients may be
     http_port: Port = 0  # 0: the service's usual port, 8081 to 8087
     grpc_port: Port = 0  # 0: the service's usual port, 9081 to 9087
     public_url: str = "http://localhost:30080"  # where clients reach the gateway, no trailing slash
