@@ -1,18 +1,21 @@
 """The only file that knows S3: bytes in, bytes out, and signed URLs that clients reach through the gateway."""
 
 import tempfile
+import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from io import BufferedRandom
 from pathlib import Path
 from typing import IO, Final
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+import httpx
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from tidings.contracts.errors import ApiError
+from tidings.media import signing
 from tidings.platform import logging, metrics
 
 _log = logging.get(__name__)
@@ -30,9 +33,12 @@ class Objects:
         self, internal_url: str, bucket: str, region: str, access_key: str, secret_key: str, url_lifetime_s: int
     ) -> None:
         self._lifetime = timedelta(seconds=url_lifetime_s)
+        self._endpoint = internal_url.rstrip("/")
+        self._bucket = bucket
+        self._region, self._access_key, self._secret_key = region, access_key, secret_key
         self._store = S3Store(
             bucket,
-            endpoint=internal_url.rstrip("/"),
+            endpoint=self._endpoint,
             region=region,
             access_key_id=access_key,
             secret_access_key=secret_key,
@@ -110,6 +116,38 @@ class Objects:
         for folder in ("incoming", "files", "thumbnails"):
             async for page in obstore.list(self._store, folder, chunk_size=500):
                 yield [str(entry["path"]) for entry in page if entry["last_modified"] < before]
+
+    async def abort_parts(self, age_s: float) -> int:
+        """Drop uploads in parts that were begun longer ago and never ended: what a killed process leaves, and no
+        listing of objects shows. Returns how many."""
+        before = datetime.now(UTC) - timedelta(seconds=age_s)
+        count = 0
+        async with httpx.AsyncClient(timeout=10) as client:
+            listing = await self._call(client, "GET", "", {"uploads": ""})
+            root = ET.fromstring(listing.content)  # noqa: S314  from our own store
+            for upload in root.iter():
+                if not upload.tag.endswith("Upload"):
+                    continue
+                told = {item.tag.rpartition("}")[2]: item.text or "" for item in upload}
+                if datetime.fromisoformat(told["Initiated"]) < before:
+                    await self._call(client, "DELETE", told["Key"], {"uploadId": told["UploadId"]})
+                    count += 1
+        return count
+
+    async def _call(self, client: httpx.AsyncClient, method: str, key: str, query: dict[str, str]) -> httpx.Response:
+        base = urlsplit(self._endpoint).path
+        path = f"{base}/{self._bucket}" + (f"/{quote(key)}" if key else "")
+        headers = signing.sign(
+            method, self._endpoint, path, query, datetime.now(UTC), self._region, self._access_key, self._secret_key
+        )
+        url = f"{self._endpoint.removesuffix(base)}{path}?{signing.query_string(query)}"
+        try:
+            answer = await client.request(method, url, headers=headers)
+        except httpx.HTTPError as error:
+            raise _unavailable(error) from error
+        if answer.status_code >= 300 and answer.status_code != 404:
+            raise _unavailable(RuntimeError(f"{method} answered {answer.status_code}"))
+        return answer
 
     async def sign(self, keys: list[str], base_url: str) -> tuple[list[str], datetime]:
         """URLs under `base_url` by which these objects can be read, and when they end.

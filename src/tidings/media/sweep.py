@@ -33,6 +33,7 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_interval_s)
             try:
                 await self.unfinished()
+                await self._objects.abort_parts(self._settings.pending_timeout_s)
                 if loop.time() >= orphans_due:
                     orphans_due = loop.time() + self._settings.orphan_interval_s
                     await self.orphans()
