@@ -88,7 +88,8 @@ def connection_manager(site: Site) -> Json:
         # Whose address it is: the peer's, unless the operator has said how many proxies of theirs stand before us.
         "use_remote_address": True,
         "xff_num_trusted_hops": site.trusted_proxies,
-        "internal_address_config": {"unix_sockets": False},  # nobody's x-envoy-... headers are obeyed
+        # Nobody's x-envoy-... headers are obeyed. An empty list would mean the private networks.
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
         # Everything behind sees one spelling of a path.
         "normalize_path": True,
         "merge_slashes": True,
@@ -131,10 +132,6 @@ def connection_manager(site: Site) -> Json:
         "route_config": {
             "name": "edge",
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes(site)}],
-            "request_headers_to_add": [
-                _set("x-internal-auth", site.internal_token),
-                _set("x-client-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
-            ],
             "response_headers_to_add": [
                 _set("x-content-type-options", "nosniff"),
                 _set("referrer-policy", "no-referrer", "ADD_IF_ABSENT"),
@@ -168,6 +165,12 @@ def routes(site: Site) -> list[Json]:
     ):
         found.append(_api({"path_separated_prefix": prefix}, service, site))
     served = [route for route in found if route["route"]["cluster"] in {*site.upstreams, "s3"}]
+    for route in served:
+        if route["route"]["cluster"] != "s3":
+            route["request_headers_to_add"] = [
+                _set("x-internal-auth", site.internal_token),
+                _set("x-client-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
+            ]
     nothing: Json = {"match": {"prefix": "/"}, "direct_response": {"status": 404}}
     return [*served, nothing | _without(policy=True, buffer=True)]
 
@@ -291,7 +294,7 @@ def _media_object(site: Site) -> Json:
             "query_parameters": [{"name": "X-Amz-Signature", "present_match": True}],
         },
         "route": route,
-        "request_headers_to_remove": ["authorization", "cookie", "x-internal-auth", "x-client-address"],
+        "request_headers_to_remove": ["authorization", "cookie"],
         "response_headers_to_add": [_set("content-security-policy", "sandbox; default-src 'none'")],
         "response_headers_to_remove": ["set-cookie", "server"],
     } | _without(policy=True, buffer=True)
