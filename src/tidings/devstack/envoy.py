@@ -19,7 +19,7 @@ class EnvoyRefusedError(Exception):
     """Envoy does not accept the configuration; the text is its own."""
 
 
-def process(data_dir: Path, site: Site, concurrency: int, after: Sequence[str]) -> Process:
+def process(data_dir: Path, site: Site, concurrency: int, after: Sequence[str] = ()) -> Process:
     folder = data_dir / "envoy"
     config = folder / "envoy.json"
 

@@ -63,6 +63,12 @@ class Edge(settings.Common, kw_only=True, frozen=True):
     body_timeout_s: settings.Seconds = 30.0
 
 
+class _Sms(msgspec.Struct, frozen=True):
+    """The one setting of auth that decides whether a system may be opened to the network."""
+
+    sms_provider: str = "dev"
+
+
 class PlanError(Exception):
     """What was asked for cannot be run; the text says why."""
 
@@ -172,7 +178,7 @@ def _stores(data_dir: Path, ports: Ports, edge: Edge, environ: Mapping[str, str]
 
 def _common(request: Request, environ: Mapping[str, str], url: str) -> dict[str, str]:
     exposed = request.listen not in (LOOPBACK, "localhost", "::1")
-    dev_sms = environ.get("TIDINGS_AUTH_SMS_PROVIDER", "dev") == "dev"
+    dev_sms = settings.load(_Sms, "auth", environ).sms_provider == "dev"
     if exposed and dev_sms and not request.insecure_dev:
         raise PlanError(
             f"--listen {request.listen} would open this system beyond this machine while sign-in codes are shown "
