@@ -30,9 +30,17 @@ class Objects:
     """The bucket. `internal_url` is the S3 endpoint as this process reaches it; signatures are made for it."""
 
     def __init__(
-        self, internal_url: str, bucket: str, region: str, access_key: str, secret_key: str, url_lifetime_s: int
+        self,
+        internal_url: str,
+        bucket: str,
+        region: str,
+        access_key: str,
+        secret_key: str,
+        namespace: str,
+        url_lifetime_s: int,
     ) -> None:
         self._lifetime = timedelta(seconds=url_lifetime_s)
+        self._folder = f"{namespace}/"  # systems that share a bucket must not sweep each other's files
         self._endpoint = internal_url.rstrip("/")
         self._bucket = bucket
         self._region, self._access_key, self._secret_key = region, access_key, secret_key
@@ -63,7 +71,7 @@ class Objects:
         }
         try:
             await obstore.put_async(
-                self._store, key, body, attributes=attributes, chunk_size=PART_BYTES, max_concurrency=1
+                self._store, self._folder + key, body, attributes=attributes, chunk_size=PART_BYTES, max_concurrency=1
             )
         except BaseError as error:
             raise _unavailable(error) from error
@@ -83,7 +91,7 @@ class Objects:
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """The bytes of an object. Raises ApiError `not_found`."""
         try:
-            found = await obstore.get_async(self._store, key)
+            found = await obstore.get_async(self._store, self._folder + key)
             async for chunk in found.stream(min_chunk_size=1 << 20):
                 yield bytes(chunk)
         except (FileNotFoundError, NotFoundError):
@@ -94,7 +102,7 @@ class Objects:
     async def size(self, key: str) -> int | None:
         """The size of an object; None when it is not there."""
         try:
-            return int((await obstore.head_async(self._store, key))["size"])
+            return int((await obstore.head_async(self._store, self._folder + key))["size"])
         except (FileNotFoundError, NotFoundError):
             return None
         except BaseError as error:
@@ -104,7 +112,7 @@ class Objects:
         """Remove objects; those not there are fine."""
         for key in keys:
             try:
-                await obstore.delete_async(self._store, key)
+                await obstore.delete_async(self._store, self._folder + key)
             except (FileNotFoundError, NotFoundError):
                 continue
             except BaseError as error:
@@ -114,27 +122,28 @@ class Objects:
         """Keys of everything stored longer ago, a page at a time."""
         before = datetime.now(UTC) - timedelta(seconds=age_s)
         for folder in ("incoming", "files", "thumbnails"):
-            async for page in obstore.list(self._store, folder, chunk_size=500):
-                yield [str(entry["path"]) for entry in page if entry["last_modified"] < before]
+            async for page in obstore.list(self._store, self._folder + folder, chunk_size=500):
+                yield [
+                    str(entry["path"]).removeprefix(self._folder) for entry in page if entry["last_modified"] < before
+                ]
 
-    async def abort_parts(self, age_s: float) -> int:
-        """Drop uploads in parts that were begun longer ago and never ended: what a killed process leaves, and no
-        listing of objects shows. Returns how many."""
+    async def unfinished_parts(self, age_s: float) -> list[tuple[str, str]]:
+        """Key and id of uploads in parts that were begun longer ago and never ended: what a killed process
+        leaves, and no listing of objects shows."""
         before = datetime.now(UTC) - timedelta(seconds=age_s)
-        count = 0
-        async with httpx.AsyncClient(timeout=10) as client:
-            listing = await self._call(client, "GET", "", {"uploads": ""})
-            root = ET.fromstring(listing.content)  # noqa: S314  from our own store
-            for upload in root.iter():
-                if not upload.tag.endswith("Upload"):
-                    continue
-                told = {item.tag.rpartition("}")[2]: item.text or "" for item in upload}
-                if datetime.fromisoformat(told["Initiated"]) < before:
-                    await self._call(client, "DELETE", told["Key"], {"uploadId": told["UploadId"]})
-                    count += 1
-        return count
+        found = []
+        root = ET.fromstring((await self._call("GET", "", {"uploads": ""})).content)  # noqa: S314  our own store's
+        for upload in (element for element in root.iter() if element.tag.endswith("Upload")):
+            told = {item.tag.rpartition("}")[2]: item.text or "" for item in upload}
+            if told["Key"].startswith(self._folder) and datetime.fromisoformat(told["Initiated"]) < before:
+                found.append((told["Key"].removeprefix(self._folder), told["UploadId"]))
+        return found
 
-    async def _call(self, client: httpx.AsyncClient, method: str, key: str, query: dict[str, str]) -> httpx.Response:
+    async def abort_parts(self, key: str, upload_id: str) -> None:
+        """Drop such an upload."""
+        await self._call("DELETE", self._folder + key, {"uploadId": upload_id})
+
+    async def _call(self, method: str, key: str, query: dict[str, str]) -> httpx.Response:
         base = urlsplit(self._endpoint).path
         path = f"{base}/{self._bucket}" + (f"/{quote(key)}" if key else "")
         headers = signing.sign(
@@ -142,7 +151,8 @@ class Objects:
         )
         url = f"{self._endpoint.removesuffix(base)}{path}?{signing.query_string(query)}"
         try:
-            answer = await client.request(method, url, headers=headers)
+            async with httpx.AsyncClient(timeout=10) as client:
+                answer = await client.request(method, url, headers=headers)
         except httpx.HTTPError as error:
             raise _unavailable(error) from error
         if answer.status_code >= 300 and answer.status_code != 404:
@@ -155,7 +165,7 @@ class Objects:
         The signature covers the Host and path of the internal endpoint, which the gateway puts back.
         """
         ends = datetime.now(UTC) + self._lifetime
-        signed = await obstore.sign_async(self._store, "GET", keys, self._lifetime)
+        signed = await obstore.sign_async(self._store, "GET", [self._folder + key for key in keys], self._lifetime)
         outer = urlsplit(base_url)
         return [_outward(url, outer) for url in signed], ends
 

@@ -52,6 +52,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             settings.s3_region,
             secret(settings.data_dir, "s3_access_key"),
             secret(settings.data_dir, "s3_secret_key"),
+            settings.namespace,
             settings.url_lifetime_s,
         )
         processing = Processing(settings, store, objects, Events(events_bus, objects, settings.public_url))

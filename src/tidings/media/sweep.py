@@ -33,7 +33,8 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_interval_s)
             try:
                 await self.unfinished()
-                await self._objects.abort_parts(self._settings.pending_timeout_s)
+                for key, upload_id in await self._objects.unfinished_parts(self._settings.pending_timeout_s):
+                    await self._objects.abort_parts(key, upload_id)
                 if loop.time() >= orphans_due:
                     orphans_due = loop.time() + self._settings.orphan_interval_s
                     await self.orphans()
