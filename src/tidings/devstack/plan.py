@@ -109,7 +109,7 @@ def make_plan(request: Request, ports: Ports, given: Mapping[str, str] | None = 
         ports.claim(request.port, request.listen)
         shared |= _common(request, environ, url)
         instances = place_services(request.scale, ports)
-        shared |= grpc_addresses(instances)
+        shared |= grpc_addresses(instances) | http_addresses(instances)
         processes += [_service_process(instance) for instance in instances]
         processes.append(_edge(request, edge, instances, shared, ports))
     return Plan(url, processes, shared, dict(ports.chosen))
@@ -156,6 +156,12 @@ def grpc_addresses(instances: Sequence[Instance]) -> dict[str, str]:
         if instance.grpc_port is not None:
             found.setdefault(instance.service.name, []).append(f"{LOOPBACK}:{instance.grpc_port}")
     return {f"TIDINGS_{name.upper()}_GRPC": ",".join(addresses) for name, addresses in found.items()}
+
+
+def http_addresses(instances: Sequence[Instance]) -> dict[str, str]:
+    """What the gateway asks for readiness and API descriptions: all but itself."""
+    others = [instance for instance in instances if instance.service.name != "gateway"]
+    return {"TIDINGS_GATEWAY_SERVICES": ",".join(f"{one.service.name}={LOOPBACK}:{one.http_port}" for one in others)}
 
 
 def given_urls(environ: Mapping[str, str]) -> set[str]:

@@ -63,6 +63,9 @@ def test_each_service_is_told_who_it_is_and_where_the_others_are(tmp_path: Path,
     assert by_name["websocket-2"].env["TIDINGS_INSTANCE"] == "websocket-2"
     assert by_name["websocket-1"].env["TIDINGS_HTTP_PORT"] != by_name["websocket-2"].env["TIDINGS_HTTP_PORT"]
     assert plan.environ["TIDINGS_MESSAGE_GRPC"].startswith("127.0.0.1:")
+    asked = plan.environ["TIDINGS_GATEWAY_SERVICES"].split(",")
+    assert f"websocket=127.0.0.1:{by_name['websocket-2'].env['TIDINGS_HTTP_PORT']}" in asked
+    assert len(asked) == 8
     assert plan.environ["TIDINGS_AUTH_POSTGRES_URL"] != plan.environ["TIDINGS_CHAT_POSTGRES_URL"]
     assert plan.environ["TIDINGS_PUBLIC_URL"] == f"http://localhost:{port}"
     ports.release()
