@@ -1,0 +1,1 @@
+"""Chats: who takes part, what they may do, and `/sync`."""

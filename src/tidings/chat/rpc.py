@@ -1,0 +1,134 @@
+"""gRPC of chat-service: decode, call one action, encode."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from tidings.chat.changes import Changes
+from tidings.chat.outbox import Outbox
+from tidings.chat.rules import allows, is_admin, pair_key, window
+from tidings.chat.settings import Settings
+from tidings.chat.store import Store, seat
+from tidings.chat.views import Views
+from tidings.contracts.errors import ApiError
+from tidings.contracts.times import now_ms
+from tidings.rpc.v1 import chat_pb2 as pb
+from tidings.rpc.v1 import user_pb2
+from tidings.rpc.v1.chat_pb2_grpc import ChatServiceServicer
+
+
+class ChatRpc(ChatServiceServicer):
+    """The service of proto/chat.proto. Owns the short cache of blocked pairs."""
+
+    def __init__(self, store: Store, outbox: Outbox, views: Views, changes: Changes, settings: Settings) -> None:
+        self._store, self._outbox, self._views, self._changes = store, outbox, views, changes
+        self._settings = settings
+        self._blocked: dict[str, tuple[float, bool]] = {}
+
+    def forget_blocked(self, one: str, other: str) -> None:
+        """They blocked or unblocked one another."""
+        self._blocked.pop(pair_key(one, other), None)
+
+    async def CheckChatPermission(
+        self, request: pb.CheckChatPermissionRequest, context: Any
+    ) -> pb.CheckChatPermissionResponse:
+        chats = {c.chat_id: c for c in await self._participants([q.chat_id for q in request.queries])}
+        return pb.CheckChatPermissionResponse(results=[_permission(chats.get(q.chat_id), q) for q in request.queries])
+
+    async def GetChatParticipants(
+        self, request: pb.GetChatParticipantsRequest, context: Any
+    ) -> pb.GetChatParticipantsResponse:
+        return pb.GetChatParticipantsResponse(chats=await self._participants(list(request.chat_ids)))
+
+    async def GetUserChats(self, request: pb.GetUserChatsRequest, context: Any) -> pb.GetUserChatsResponse:
+        await self._outbox.settle(await self._store.pending_of(request.user_id), self._settings.settle_s)
+        chats, now = [], now_ms()
+        for row in await self._store.seen_by(request.user_id):
+            if seen := window(seat(row)):
+                chats.append(
+                    pb.UserChat(
+                        chat_id=row["id"], type=row["type"], joined_seq=seen[0], left_seq=seen[1],
+                        muted=(row["muted_until_ms"] or 0) > now, archived=row["archived"],
+                    )
+                )  # fmt: skip
+        return pb.GetUserChatsResponse(chats=chats)
+
+    async def GetChatViews(self, request: pb.GetChatViewsRequest, context: Any) -> pb.GetChatViewsResponse:
+        rows = await self._store.seen_in(request.chat_id, request.user_ids)
+        gate = asyncio.Semaphore(16)
+
+        async def one(row: Any) -> pb.ChatView | None:
+            async with gate:
+                shown = await self._views.show(row["user_id"], [row], "")
+            return pb.ChatView(user_id=row["user_id"], chat_json=msgspec.json.encode(shown[0])) if shown else None
+
+        views = await asyncio.gather(*(one(row) for row in rows))
+        return pb.GetChatViewsResponse(views=[view for view in views if view])
+
+    async def SetPinnedMessage(self, request: pb.SetPinnedMessageRequest, context: Any) -> pb.SetPinnedMessageResponse:
+        try:
+            await self._changes.pin(request.chat_id, request.user_id, request.message_id, request.pinned)
+        except ApiError as error:
+            if error.code in ("unavailable", "internal"):
+                raise
+            return pb.SetPinnedMessageResponse(code=error.code)
+        return pb.SetPinnedMessageResponse()
+
+    async def _participants(self, chat_ids: list[str]) -> list[pb.ChatParticipants]:
+        await self._outbox.settle(chat_ids, self._settings.settle_s)
+        chats = {row["id"]: row for row in await self._store.chats(chat_ids)}
+        out = {
+            chat_id: pb.ChatParticipants(
+                chat_id=chat_id, type=c["type"], send=c["send"], edit_info=c["edit_info"],
+                disappearing_seconds=c["disappearing_s"] or 0, name=c["name"] or "", pinned_message_ids=c["pinned_ids"],
+            )
+            for chat_id, c in chats.items()
+        }  # fmt: skip
+        now = now_ms()
+        for row in await self._store.participants(chat_ids):
+            if seen := window(seat(row)):
+                out[row["chat_id"]].participants.add(
+                    user_id=row["user_id"], role=row["role"], joined_seq=seen[0], left_seq=seen[1],
+                    muted=(row["muted_until_ms"] or 0) > now,
+                )  # fmt: skip
+        for chat_id, chat in chats.items():
+            if chat["pair_key"]:
+                out[chat_id].blocked = await self._is_blocked(chat["pair_key"])
+        return [out.get(chat_id) or pb.ChatParticipants(chat_id=chat_id) for chat_id in chat_ids]
+
+    async def _is_blocked(self, key: str) -> bool:
+        one, _, other = key.partition(":")
+        if one == other:
+            return False
+        now = asyncio.get_running_loop().time()
+        known = self._blocked.get(key)
+        if known and now - known[0] < self._settings.block_cache_s:
+            return known[1]
+        users = self._views.users
+        answer = await users.call(
+            users.stub().GetRelations, user_pb2.GetRelationsRequest(user_id=one, other_ids=[other]), timeout_s=2
+        )
+        blocked = any(r.blocked_by_me or r.blocked_me for r in answer.relations)
+        if len(self._blocked) > 50_000:
+            self._blocked.clear()
+        self._blocked[key] = (now, blocked)
+        return blocked
+
+
+def _permission(chat: pb.ChatParticipants | None, query: pb.PermissionQuery) -> pb.PermissionResult:
+    me = next((p for p in chat.participants if p.user_id == query.user_id), None) if chat else None
+    if chat is None or me is None:
+        return pb.PermissionResult(code="not_found")
+    if query.action == pb.CHAT_ACTION_READ:
+        return pb.PermissionResult(allowed=True)
+    if me.left_seq:
+        return pb.PermissionResult(code="forbidden")
+    if query.action == pb.CHAT_ACTION_SEND and chat.blocked:
+        return pb.PermissionResult(code="blocked")
+    right = {
+        pb.CHAT_ACTION_SEND: allows(me.role, chat.send),
+        pb.CHAT_ACTION_DELETE_ANY: chat.type == "group" and is_admin(me.role),
+        pb.CHAT_ACTION_PIN: chat.type == "direct" or allows(me.role, chat.edit_info),
+    }.get(query.action, False)
+    return pb.PermissionResult(allowed=right, code="" if right else "forbidden")
