@@ -43,10 +43,10 @@ class PermissionsPatch(_Body, kw_only=True):
 
 class ChatPatch(_Body, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")] | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=2048)] | None | UnsetType = UNSET
-    avatar_media_id: Id | None | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=2048)] | UnsetType | None = UNSET
+    avatar_media_id: Id | UnsetType | None = UNSET
     permissions: PermissionsPatch | UnsetType = UNSET
-    disappearing_seconds: Annotated[int, Meta(ge=1, le=366 * 86_400)] | None | UnsetType = UNSET
+    disappearing_seconds: Annotated[int, Meta(ge=1, le=366 * 86400)] | UnsetType | None = UNSET
 
 
 class UserIds(_Body, kw_only=True):
@@ -58,7 +58,7 @@ class RoleBody(_Body, kw_only=True):
 
 
 class SettingsBody(_Body, kw_only=True):
-    muted_until: str | None | UnsetType = UNSET
+    muted_until: str | UnsetType | None = UNSET
     pinned: bool | UnsetType = UNSET
     archived: bool | UnsetType = UNSET
     marked_unread: bool | UnsetType = UNSET

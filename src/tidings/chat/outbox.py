@@ -4,6 +4,7 @@ instances share the work; everything in it may happen twice, as the change id ma
 import asyncio
 from typing import TYPE_CHECKING
 
+import asyncpg
 import msgspec
 
 from tidings.chat.store import Store
@@ -53,7 +54,7 @@ class Outbox:
                 rows = await self._store.pool.fetch(
                     "SELECT DISTINCT chat_id FROM outbox WHERE next_ms <= $1 LIMIT 100", now_ms()
                 )
-            except (*postgres.UNREACHABLE, postgres.asyncpg.PostgresError, postgres.asyncpg.InterfaceError):
+            except (*postgres.UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError):
                 metrics.DEPENDENCY.labels("postgres").inc()
                 continue
             for row in rows:
@@ -71,7 +72,7 @@ class Outbox:
                     "UPDATE outbox SET tries = tries + 1, next_ms = $2 WHERE id IN (SELECT id FROM outbox"
                     " WHERE chat_id = $1 FOR UPDATE SKIP LOCKED)", chat_id, now_ms() + pause,
                 )  # fmt: skip
-            except (*postgres.UNREACHABLE, postgres.asyncpg.PostgresError, postgres.asyncpg.InterfaceError):
+            except (*postgres.UNREACHABLE, asyncpg.PostgresError, asyncpg.InterfaceError):
                 metrics.DEPENDENCY.labels("postgres").inc()
 
     async def _step(self, chat_id: str) -> bool:
