@@ -62,7 +62,15 @@ class Health:
         }
 
 
-def app(name: str, routes: Sequence[BaseRouteHandler | Any], health: Health, token: str, *, max_body: int) -> ASGIApp:
+def app(
+    name: str,
+    routes: Sequence[BaseRouteHandler | Any],
+    health: Health,
+    token: str,
+    *,
+    max_body: int,
+    openapi: Callable[[], Awaitable[dict[str, Any]]] | None = None,
+) -> ASGIApp:
     """The service's HTTP interface: `routes` under `/api/v1` and what operators ask: health, readiness, metrics."""
 
     @get("/health", sync_to_thread=False, include_in_schema=False)
@@ -79,8 +87,12 @@ def app(name: str, routes: Sequence[BaseRouteHandler | Any], health: Health, tok
         body, kind = metrics.render()
         return Response(body, media_type=kind)
 
+    @get("/openapi.json", include_in_schema=False)
+    async def description(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        return await openapi() if openapi is not None else request.app.openapi_schema.to_schema()
+
     inner = Litestar(
-        route_handlers=[alive, ready, exposition, *routes],
+        route_handlers=[alive, ready, exposition, description, *routes],
         dependencies={"caller": Provide(caller, sync_to_thread=False)},
         exception_handlers={
             ApiError: _on_api_error,
@@ -89,7 +101,7 @@ def app(name: str, routes: Sequence[BaseRouteHandler | Any], health: Health, tok
             Exception: _on_fault,
         },
         openapi_config=OpenAPIConfig(
-            title=f"Tidings {name}", version=__version__, path="/openapi.json", render_plugins=[]
+            title=f"Tidings {name}", version=__version__, path="/internal/schema", render_plugins=[]
         ),
         request_max_body_size=max_body,
         state=State({"service": name}),

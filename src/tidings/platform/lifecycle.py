@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
@@ -36,6 +36,7 @@ class Servers:
     checks: dict[str, http.Check] = field(default_factory=dict)
     health: http.Health | None = None
     max_body: int = 256 * 1024
+    openapi: Callable[[], Awaitable[dict[str, Any]]] | None = None  # instead of the description of `routes`
 
 
 def background(name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -128,7 +129,14 @@ def _web(section: str, settings: Common, servers: Servers, health: http.Health) 
     if servers.routes is None:
         return None
     config = uvicorn.Config(
-        http.app(section, servers.routes, health, internal_token(settings), max_body=servers.max_body),
+        http.app(
+            section,
+            servers.routes,
+            health,
+            internal_token(settings),
+            max_body=servers.max_body,
+            openapi=servers.openapi,
+        ),
         host=settings.host,
         port=http_port(section, settings),
         loop="none",

@@ -42,8 +42,8 @@ Phone = Annotated[str, Meta(min_length=1, max_length=64)]
 
 class ProfilePatch(msgspec.Struct, rename="camel"):
     name: str | UnsetType = UNSET
-    about: str | None | UnsetType = UNSET
-    avatar_media_id: Id | None | UnsetType = UNSET
+    about: str | UnsetType | None = UNSET
+    avatar_media_id: Id | UnsetType | None = UNSET
 
 
 class SyncBody(msgspec.Struct, rename="camel"):

@@ -78,11 +78,8 @@ class Store:
         """Set profile columns; the names come from our own code."""
         if fields:
             sets = ", ".join(f"{name} = ${n}" for n, name in enumerate(fields, 2))
-            await self._pool.execute(
-                f"UPDATE people SET {sets}, updated_at = now() WHERE id = $1",
-                user_id,
-                *fields.values(),
-            )
+            statement = f"UPDATE people SET {sets}, updated_at = now() WHERE id = $1"  # noqa: S608
+            await self._pool.execute(statement, user_id, *fields.values())
 
     async def set_privacy(self, user_id: str, privacy: Privacy) -> None:
         """Store all privacy settings."""

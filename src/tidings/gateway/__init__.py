@@ -1,0 +1,1 @@
+"""The policy behind Envoy: who may pass, how often, and as whom."""

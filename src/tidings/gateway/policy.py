@@ -1,0 +1,63 @@
+"""What is asked of a request: whether it is public, which buckets it takes from. Pure."""
+
+import ipaddress
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from tidings.contracts.ids import new_id
+from tidings.contracts.limits import Rates
+from tidings.gateway.buckets import Bucket
+
+PUBLIC: Final = frozenset(
+    {
+        ("GET", "/"),
+        ("GET", "/health"),
+        ("GET", "/ready"),
+        ("GET", "/openapi.json"),
+        ("GET", "/.well-known/jwks.json"),
+        ("GET", "/api/v1/config"),
+        ("GET", "/api/v1/dev/sms"),
+        ("POST", "/api/v1/auth/request-otp"),
+        ("POST", "/api/v1/auth/verify-otp"),
+        ("POST", "/api/v1/auth/refresh"),
+    }
+)
+"""What needs no token (contract section 1 and the calls marked * in section 3)."""
+
+
+def needs_token(method: str, target: str) -> bool:
+    """Whether a request must carry an access token. A socket may bring a ticket, which its service checks."""
+    parts = urlsplit(target)
+    if parts.path == "/ws" and "ticket" in parse_qs(parts.query):
+        return False
+    return (method.upper().replace("HEAD", "GET"), parts.path) not in PUBLIC
+
+
+def bearer(authorization: str) -> str:
+    """The token of an Authorization header (RFC 6750); empty when there is none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def address_buckets(address: str, path: str, rates: Rates) -> list[Bucket]:
+    """The buckets of an address; this machine has none."""
+    try:
+        if ipaddress.ip_address(address).is_loopback:
+            return []
+    except ValueError:
+        pass
+    buckets = [Bucket("ip", f"ip:{address}", rates.ip_per_second, rates.ip_burst)]
+    if urlsplit(path).path == "/ws":
+        per_second = rates.ip_sockets_per_second
+        buckets.append(Bucket("sockets", f"sockets:{address}", per_second, per_second))
+    return buckets
+
+
+def user_bucket(user_id: str, rates: Rates) -> Bucket:
+    """The bucket of a person."""
+    return Bucket("user", f"user:{user_id}", rates.user_per_second, rates.user_burst)
+
+
+def request_id(given: str) -> str:
+    """A client's request id when it is usable, else a new one."""
+    return given if 0 < len(given) <= 64 and given.isascii() and given.isprintable() else new_id()

@@ -1,0 +1,71 @@
+"""Validated access tokens, remembered for a few seconds and forgotten at once when their session ends."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidings.contracts.errors import ApiError
+from tidings.contracts.events import SessionRevoked
+from tidings.contracts.times import now_ms
+from tidings.gateway.settings import Settings
+from tidings.platform.rpc import Peers
+from tidings.rpc.v1 import auth_pb2
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.auth_pb2_grpc import AuthServiceAsyncStub
+
+
+class Identity(msgspec.Struct):
+    """Whom a token belongs to."""
+
+    user_id: str
+    session_id: str
+    expires_at_ms: int
+    checked_at: float
+
+
+class Tokens:
+    """Owner of the cache. Tokens stand in it as hashes."""
+
+    def __init__(self, auth: "Peers[AuthServiceAsyncStub]", settings: Settings) -> None:
+        self._auth, self._settings = auth, settings
+        self._known: OrderedDict[bytes, Identity] = OrderedDict()
+
+    async def identify(self, token: str) -> Identity:
+        """Whose token this is. Raises ApiError `unauthenticated`, `token_expired`, `token_revoked`, `unavailable`."""
+        if not token or len(token) > 4096:
+            raise ApiError("unauthenticated")
+        key = hashlib.sha256(token.encode()).digest()
+        now = asyncio.get_running_loop().time()
+        known = self._known.get(key)
+        if known is not None:
+            if known.expires_at_ms <= now_ms():
+                del self._known[key]
+                raise ApiError("token_expired")
+            if now - known.checked_at < self._settings.token_cache_s:
+                return known
+        request = auth_pb2.ValidateTokenRequest(credentials=[auth_pb2.Credential(access_token=token)])
+        try:
+            answer = await self._auth.call(self._auth.stub().ValidateToken, request, timeout_s=2)
+        except ApiError:
+            if known is not None and now - known.checked_at < self._settings.stale_token_s:
+                return known
+            raise
+        result = answer.results[0]
+        if result.code:
+            self._known.pop(key, None)
+            raise ApiError(result.code)
+        fresh = Identity(result.user_id, result.session_id, result.expires_at_ms, now)
+        self._known[key] = fresh
+        self._known.move_to_end(key)
+        while len(self._known) > self._settings.token_cache_size:
+            self._known.popitem(last=False)
+        return fresh
+
+    async def on_revoked(self, event: SessionRevoked) -> None:
+        """Forget all tokens of an ended session."""
+        for key in [k for k, identity in self._known.items() if identity.session_id == event.session_id]:
+            del self._known[key]
