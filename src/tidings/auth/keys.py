@@ -4,6 +4,7 @@ The newest signs, all verify. Rotation adds a file; every running instance sees 
 """
 
 import hashlib
+import itertools
 import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -80,7 +81,7 @@ def rotate(data_dir: Path) -> str:
     name = f"jwt-{now:013d}.pem"
     key = _parse(secret_file(data_dir, name, _fresh()))
     files = _files(data_dir)
-    for file, successor in zip(files, files[1:], strict=False):
+    for file, successor in itertools.pairwise(files):
         if now - _made_at(successor) > RETIRE_AFTER_MS:
             file.unlink()
     return key.kid

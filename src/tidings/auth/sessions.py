@@ -11,7 +11,7 @@ import msgspec
 from tidings.auth.events import Events
 from tidings.auth.otp import Codes
 from tidings.auth.settings import Settings
-from tidings.auth.store import Reused, Session, Store
+from tidings.auth.store import ReusedError, Session, Store
 from tidings.auth.tokens import Tokens
 from tidings.contracts.errors import ApiError
 from tidings.contracts.ids import is_id
@@ -90,7 +90,7 @@ class Sessions:
             session = await self._store.rotate(
                 _hash(refresh_token), _hash(fresh), self._settings.refresh_token_s, self._settings.access_token_s
             )
-        except Reused as reuse:
+        except ReusedError as reuse:
             if reuse.ended:
                 _log.warning("a spent refresh token came again: session ended", session_id=reuse.session_id)
                 await self._tell_ended(reuse.user_id, [reuse.session_id])

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from tidings.platform.settings import Common, Positive, Seconds, SettingsError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -18,7 +20,9 @@ class Settings(Common, kw_only=True, frozen=True):
     access_token_s: Positive = 86_400
     refresh_token_s: Positive = 60 * 86_400  # of not being used
     ticket_s: Positive = 30
-    web_origins: list[str] = []  # besides the gateway's own origin: where a web client may be served from
+    web_origins: list[str] = msgspec.field(
+        default_factory=list
+    )  # besides the gateway's own origin: where a web client may be served from
 
     session_cache_s: Seconds = 3.0  # how long an ended session may pass when its broadcast was lost
     touch_s: Seconds = 10.0  # `lastSeenAt` is written for all seen sessions at once

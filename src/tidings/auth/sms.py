@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.parse import quote_plus
 
 import httpx
@@ -76,7 +76,7 @@ class DevSms:
     async def last(self, phone: str) -> str | None:
         """The last code of this number."""
         found = await self._redis.get(self._prefix + phone)
-        return None if found is None else found.decode()
+        return None if found is None else cast("bytes", found).decode()
 
 
 def fill(template: str, text: str, content_type: str, phone: str, code: str) -> str:

@@ -25,7 +25,7 @@ class Session(msgspec.Struct, frozen=True):
     access_ends_at: datetime
 
 
-class Reused(Exception):
+class ReusedError(Exception):
     """A spent refresh token came again; its session is ended."""
 
     def __init__(self, user_id: str, session_id: str, ended: bool) -> None:
@@ -81,7 +81,7 @@ class Store:
         """Put `new` in the place of the token `old`.
 
         The session's row lock serialises: of two that bring the same token one is first, and the other is a reuse.
-        Raises ApiError `unauthenticated` or `token_revoked`, and Reused after ending the session.
+        Raises ApiError `unauthenticated` or `token_revoked`, and ReusedError after ending the session.
         """
         async with self._connection() as c:
             async with c.transaction():
@@ -111,7 +111,7 @@ class Store:
                         )  # fmt: skip
                     )
                 await c.execute("UPDATE sessions SET ended_at = now() WHERE id = $1 AND ended_at IS NULL", row["id"])
-            raise Reused(row["user_id"], row["id"], ended=row["ended_at"] is None)
+            raise ReusedError(row["user_id"], row["id"], ended=row["ended_at"] is None)
 
     async def alive(self, session_ids: Sequence[str]) -> dict[str, Session]:
         """Those of these sessions that are not ended. By primary key."""

@@ -99,7 +99,8 @@ class Changes:
                 # A race ends here: the second waits for the first and inserts nothing.
                 made = bool(
                     await db.fetchval(
-                        "INSERT INTO chats (id, type, pair_key, creator_id, client_chat_id, name, created_ms, updated_ms)"
+                        "INSERT INTO chats"
+                        " (id, type, pair_key, creator_id, client_chat_id, name, created_ms, updated_ms)"
                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING RETURNING id",
                         chat_id, "direct" if pair_key else "group", pair_key, user_id, client_chat_id, name, now_ms(),
                     )
@@ -290,7 +291,8 @@ class Changes:
                 return row["code"], row["expires_ms"], False
             code, expires = secrets.token_urlsafe(16), now_ms() + age_s * 1000
             await db.execute(
-                "INSERT INTO invites VALUES ($1, $2, $3) ON CONFLICT (chat_id) DO UPDATE SET code = $2, expires_ms = $3",
+                "INSERT INTO invites VALUES ($1, $2, $3)"
+                " ON CONFLICT (chat_id) DO UPDATE SET code = $2, expires_ms = $3",
                 chat_id, code, expires,
             )  # fmt: skip
             return code, expires, True

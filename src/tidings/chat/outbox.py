@@ -105,7 +105,10 @@ class Outbox:
                     raise ApiError("unavailable", told.refusal.detail)
                 seq, at = told.seq, told.at_ms
             # Not who was seated anew since: that later row has their number.
-            latest = " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.chat_id = $1 AND o.id > $5 AND user_id = ANY(o.joined))"
+            latest = (
+                " AND NOT EXISTS"
+                " (SELECT 1 FROM outbox o WHERE o.chat_id = $1 AND o.id > $5 AND user_id = ANY(o.joined))"
+            )
             await db.execute(
                 "UPDATE participants SET joined_seq = $3, updated_ms = $4"
                 " WHERE chat_id = $1 AND user_id = ANY($2::text[])" + latest,

@@ -46,7 +46,7 @@ class ChatRpc(ChatServiceServicer):
         chats, now = [], now_ms()
         for row in await self._store.seen_by(request.user_id):
             if seen := window(seat(row)):
-                chats.append(
+                chats.append(  # noqa: PERF401  the window is asked once
                     pb.UserChat(
                         chat_id=row["id"], type=row["type"], joined_seq=seen[0], left_seq=seen[1],
                         muted=(row["muted_until_ms"] or 0) > now, archived=row["archived"],

@@ -85,10 +85,9 @@ class Sync:
         behind = {c.id: positions.get(c.id, 0) for c in shown if positions.get(c.id, 0) < c.last_seq}
         log, epoch, unfinished = await self._entries(me, rows, behind, limit)
         more_chats = len(rest) > len(rows)
-        if unfinished:
-            after = state.after  # the same chats once more, from the positions the client has then
-        else:
-            after = rows[-1]["id"] if more_chats else ""
+        last = rows[-1]["id"] if more_chats else ""
+        # Unfinished: the same chats once more, from the positions the client has then.
+        after = state.after if unfinished else last
         has_more = unfinished or more_chats
         done = Since(state.start_ms, state.start_ms, "")
         known = {row["id"] for row in every}

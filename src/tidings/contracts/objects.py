@@ -152,7 +152,7 @@ class Member(_Object, kw_only=True):
     joined_at: str
 
 
-class Notice(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+class Notice(msgspec.Struct, tag_field="kind", tag="notice", rename="camel", kw_only=True, omit_defaults=True):
     """The content of a notice; fields beyond `event` and `actorId` depend on the event."""
 
     event: str
@@ -164,7 +164,6 @@ class Notice(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
     avatar_media_id: str | None = None
     permissions: ChatPermissions | None = None
     disappearing_seconds: int | None = None
-    kind: Literal["notice"] = "notice"
 
 
 class Page(_Object, kw_only=True):

@@ -88,6 +88,8 @@ def connection_manager(site: Site) -> Json:
         # Whose address it is: the peer's, unless the operator has said how many proxies of theirs stand before us.
         "use_remote_address": True,
         "xff_num_trusted_hops": site.trusted_proxies,
+        # For a loopback peer Envoy would append the machine's own address; x-client-address carries what it found.
+        "skip_xff_append": True,
         # Nobody's x-envoy-... headers are obeyed. An empty list would mean the private networks.
         "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
         # Everything behind sees one spelling of a path.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from litestar import Response, Router, delete, get, patch, post, put
 from litestar.params import Parameter, QueryParameter
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from tidings.contracts.errors import ApiError, invalid
 from tidings.contracts.ids import ClientId, Id, is_id
@@ -34,14 +34,14 @@ Position = Annotated[int | None, Parameter(ge=0, le=MAX_INT)]
 
 class SendBody(msgspec.Struct, rename="camel"):
     client_msg_id: ClientId
-    content: Raw
+    content: dict[str, Any] | str  # checked where it is stored
     reply_to: Id | None = None
     mentions: list[Id] = []
     expires_in: Seq | None = None
 
 
 class EditBody(msgspec.Struct, rename="camel"):
-    content: Raw
+    content: dict[str, Any] | str
 
 
 class ReadBody(msgspec.Struct, rename="camel"):
@@ -99,7 +99,7 @@ def routes(
             chat_id=_id(chat_id),
             sender_id=caller.user_id,
             client_msg_id=data.client_msg_id,
-            content=bytes(data.content),
+            content=render.encode(data.content),
             reply_to=data.reply_to,
             mentions=data.mentions,
             expires_in_s=data.expires_in or 0,
@@ -115,7 +115,7 @@ def routes(
 
     @patch("/messages/{message_id:str}")
     async def edit(message_id: str, data: EditBody, caller: Caller) -> Response[bytes]:
-        await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), content=bytes(data.content)))
+        await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), content=render.encode(data.content)))
         return await _shown(message_id, caller)
 
     @delete("/messages/{message_id:str}", status_code=204)

@@ -78,7 +78,7 @@ class Store:
         """Set profile columns; the names come from our own code."""
         if fields:
             sets = ", ".join(f"{name} = ${n}" for n, name in enumerate(fields, 2))
-            statement = f"UPDATE people SET {sets}, updated_at = now() WHERE id = $1"  # noqa: S608
+            statement = f"UPDATE people SET {sets}, updated_at = now() WHERE id = $1"
             await self._pool.execute(statement, user_id, *fields.values())
 
     async def set_privacy(self, user_id: str, privacy: Privacy) -> None:
@@ -126,7 +126,7 @@ class Store:
         """Ids in `contacts` or `blocks` of a person, in the order of ids."""
         assert table in ("contacts", "blocks")  # noqa: S101  never from outside
         rows = await self._pool.fetch(
-            f"SELECT user_id FROM {table} WHERE owner_id = $1 AND ($2::uuid IS NULL OR user_id > $2)"  # noqa: S608
+            f"SELECT user_id FROM {table} WHERE owner_id = $1 AND ($2::uuid IS NULL OR user_id > $2)"
             " ORDER BY user_id LIMIT $3",
             owner_id, after, limit,
         )  # fmt: skip

@@ -176,6 +176,8 @@ async def test_identity_is_the_policys_word_never_the_clients(edge: Edge) -> Non
     assert seen["x-client-address"] == "127.0.0.1"
     assert edge.policy.tokens == ["the-token"]
     assert "x-envoy-internal" not in seen
+    assert seen["x-forwarded-for"] == "9.9.9.9", "services see that the client claims to be a proxy"
+    assert "x-forwarded-for" not in (await edge.http.get("/api/v1/chats")).json()["headers"]
     assert "forged" not in str(edge.policy.asked[0])
 
 
