@@ -94,6 +94,7 @@ PRIVACY_CHANGED: Final = "privacy.changed"
 PRESENCE_CHANGED: Final = "presence.changed"
 USER_DELETED: Final = "user.deleted"
 MEDIA_UPDATED: Final = "media.updated"
+MEMBERSHIP_CHANGED: Final = "membership.changed"
 
 
 class SessionRevoked(msgspec.Struct, rename="camel"):
@@ -126,6 +127,12 @@ class PresenceChanged(msgspec.Struct, rename="camel"):
 
 class UserDeleted(msgspec.Struct, rename="camel"):
     user_id: str
+
+
+class MembershipChanged(msgspec.Struct, rename="camel"):
+    """A notice that changes who reads a chat is being delivered: what is cached of its participants is old."""
+
+    chat_id: str
 
 
 class MediaUpdatedEvent(msgspec.Struct, rename="camel"):

@@ -23,7 +23,7 @@ SOCKET_IDLE_S = 150.0  # five server pings of 30 s unanswered: long since closed
 UPSTREAM_IDLE_S = 30.0  # below the 75 s after which the services close an idle connection
 
 # Only Envoy and the policy service may set these; a client's are dropped.
-OURS = ("x-user-id", "x-session-id", "x-internal-auth", "x-client-address")
+OURS = ("x-user-id", "x-session-id", "x-token-expires-ms", "x-internal-auth", "x-client-address")
 
 # Envoy's own answers in the words of the contract: status -> (status answered, code, title).
 OWN_ANSWERS = {

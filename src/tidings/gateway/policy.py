@@ -26,11 +26,22 @@ PUBLIC: Final = frozenset(
 
 
 def needs_token(method: str, target: str) -> bool:
-    """Whether a request must carry an access token. A socket may bring a ticket, which its service checks."""
+    """Whether a request must carry an access token, or at the socket a ticket."""
+    return (method.upper().replace("HEAD", "GET"), urlsplit(target).path) not in PUBLIC
+
+
+def ticket(target: str) -> str:
+    """The ticket of a socket's address; empty when there is none."""
     parts = urlsplit(target)
-    if parts.path == "/ws" and "ticket" in parse_qs(parts.query):
-        return False
-    return (method.upper().replace("HEAD", "GET"), parts.path) not in PUBLIC
+    return parse_qs(parts.query).get("ticket", [""])[0] if parts.path == "/ws" else ""
+
+
+def same_origin(origin: str, host: str, public_url: str) -> bool:
+    """Whether a page of ours opens the socket (RFC 6454). Programs name no origin."""
+    if not origin:
+        return True
+    page = urlsplit(origin)
+    return page.scheme in ("http", "https") and page.netloc in (host, urlsplit(public_url).netloc)
 
 
 def bearer(authorization: str) -> str:

@@ -22,8 +22,8 @@ PERMISSION_DENIED = 7
 class PolicyRpc(AuthorizationServicer):  # type: ignore[misc]  # generated without types
     """`Check`: rate limits, then the token, then who it is."""
 
-    def __init__(self, tokens: Tokens, buckets: Buckets, rates: Rates) -> None:
-        self._tokens, self._buckets, self._rates = tokens, buckets, rates
+    def __init__(self, tokens: Tokens, buckets: Buckets, rates: Rates, public_url: str) -> None:
+        self._tokens, self._buckets, self._rates, self._public_url = tokens, buckets, rates, public_url
 
     async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
         http = request.attributes.request.http
@@ -37,7 +37,12 @@ class PolicyRpc(AuthorizationServicer):  # type: ignore[misc]  # generated witho
         if not policy.needs_token(http.method, http.path):
             return _passed(request_id, {})
         try:
-            identity = await self._tokens.identify(policy.bearer(headers.get("authorization", "")))
+            if ticket := policy.ticket(http.path):
+                if not policy.same_origin(headers.get("origin", ""), headers.get("host", http.host), self._public_url):
+                    raise ApiError("unauthenticated", "this page may not open a socket here")
+                identity = await self._tokens.redeem(ticket)
+            else:
+                identity = await self._tokens.identify(policy.bearer(headers.get("authorization", "")))
         except ApiError as error:
             return _refused(error, request_id)
         empty = await self._buckets.take([policy.user_bucket(identity.user_id, self._rates)])

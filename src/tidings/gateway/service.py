@@ -34,7 +34,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         tokens = Tokens(auth, settings)
         await events.listen(SESSION_REVOKED, SessionRevoked, tokens.on_revoked)
         services = Services(settings.services, client)
-        policy = PolicyRpc(tokens, Buckets(cache, settings.namespace), rates)
+        policy = PolicyRpc(tokens, Buckets(cache, settings.namespace), rates, settings.public_url)
         try:
             yield Servers(
                 routes=routes(limits, rates),

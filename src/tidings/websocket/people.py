@@ -1,0 +1,239 @@
+"""People coming and going: registration before `ready`, presence and its watchers, typing."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from tidings.contracts import frames
+from tidings.contracts.errors import ApiError
+from tidings.contracts.events import PRESENCE_CHANGED, PresenceChanged
+from tidings.contracts.frames import CloseCode
+from tidings.contracts.times import now_ms, rfc3339, rfc3339_or_none
+from tidings.platform import logging, metrics
+from tidings.platform.bus import Bus
+from tidings.platform.presence import HEARTBEAT_S, Presence
+from tidings.platform.redis import UNREACHABLE
+from tidings.platform.rpc import Peers
+from tidings.rpc.v1 import user_pb2 as pb
+from tidings.websocket.bundles import Bundles, Item
+from tidings.websocket.hub import Hub
+from tidings.websocket.participants import Participants
+from tidings.websocket.requests import fail
+from tidings.websocket.settings import Settings
+from tidings.websocket.socket import Socket
+
+if TYPE_CHECKING:
+    from tidings.rpc.v1.user_pb2_grpc import UserServiceAsyncStub
+
+_log = logging.get(__name__)
+COALESCE_S: Final = 0.5
+QUERIES_A_CALL: Final = 1000
+TYPING_EVERY_S: Final = 1.0
+
+
+class People:
+    """Owner of who is arriving and whose presence is to be told anew."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        presence: Presence,
+        users: "Peers[UserServiceAsyncStub]",
+        participants: Participants,
+        bundles: Bundles,
+        bus: Bus,
+        me: str,
+        settings: Settings,
+        epoch: Callable[[], str],
+    ) -> None:
+        self._hub, self._presence, self._users = hub, presence, users
+        self._participants, self._bundles, self._bus = participants, bundles, bus
+        self._me, self._settings, self._epoch = me, settings, epoch
+        self._arriving: list[Socket] = []
+        self._arrived = asyncio.Event()
+        self._leaving: asyncio.Queue[str] = asyncio.Queue()
+        self._changed: set[str] = set()
+        self._asked: dict[tuple[Socket, str], None] = {}
+        self._wake = asyncio.Event()
+        self._typing: dict[tuple[str, str], float] = {}
+
+    # -- coming and going ----------------------------------------------------------------------------
+
+    def arrive(self, socket: Socket) -> None:
+        """A socket is open: it gets `ready` once its person is registered."""
+        self._hub.add(socket)
+        self._arriving.append(socket)
+        self._arrived.set()
+
+    def leave(self, socket: Socket) -> None:
+        """A socket is gone."""
+        if self._hub.drop(socket):
+            self._leaving.put_nowait(socket.user_id)
+
+    async def welcome(self) -> None:
+        """Register all who came while the last were being registered, then greet them."""
+        while True:
+            self._arrived.clear()
+            batch, self._arriving = self._arriving[:1000], self._arriving[1000:]
+            if not batch:
+                await self._arrived.wait()
+                continue
+            user_ids = list(dict.fromkeys(socket.user_id for socket in batch))
+            new = user_ids
+            try:
+                online = await self._presence.online(user_ids)
+                new = [user_id for user_id, was in zip(user_ids, online, strict=True) if not was]
+                await self._presence.add(self._me, user_ids)
+            except UNREACHABLE as error:
+                # Sockets live on without Redis; the heartbeat registers everyone when it is back.
+                metrics.DEPENDENCY.labels("redis").inc()
+                _log.warning("not registered yet", error=repr(error))
+            for socket in batch:
+                socket.ready(
+                    frames.encode_frame(
+                        frames.Ready(
+                            user_id=socket.user_id,
+                            session_id=socket.session_id,
+                            server_time=rfc3339(now_ms()),
+                            heartbeat_seconds=self._settings.heartbeat_s,
+                            log_epoch=self._epoch(),
+                        )
+                    )
+                )
+            for user_id in new:
+                await self._bus.broadcast(PRESENCE_CHANGED, PresenceChanged(user_id, True, now_ms()))
+
+    async def farewell(self) -> None:
+        """Take those out whose last socket closed; they count as online for some seconds more."""
+        while True:
+            user_id = await self._leaving.get()
+            if not self._hub.of(user_id):
+                with contextlib.suppress(*UNREACHABLE):
+                    await self._presence.remove(self._me, user_id, linger=True)
+                if self._hub.of(user_id):  # came back meanwhile
+                    with contextlib.suppress(*UNREACHABLE):
+                        await self._presence.add(self._me, [user_id])
+
+    async def beat(self) -> None:
+        """Keep this instance's people registered, and tell of those whose time to come back is over."""
+        while True:
+            with contextlib.suppress(*UNREACHABLE):
+                people = self._hub.people()
+                if not await self._presence.beat(self._me) and people:
+                    for start in range(0, len(people), 1000):
+                        await self._presence.add(self._me, people[start : start + 1000])
+            for _ in range(int(HEARTBEAT_S)):
+                with contextlib.suppress(*UNREACHABLE):
+                    lapsed = await self._presence.lapse()
+                    online = await self._presence.online(lapsed, lingering=False)
+                    for user_id, back in zip(lapsed, online, strict=True):
+                        if not back:
+                            await self._bus.broadcast(PRESENCE_CHANGED, PresenceChanged(user_id, False, now_ms()))
+                await asyncio.sleep(1)
+
+    # -- presence ------------------------------------------------------------------------------------
+
+    def subscribe(self, socket: Socket, frame: frames.PresenceSubscribe, most: int) -> None:
+        """Watch people; answered by one `presence.updated` each."""
+        user_ids = _named(frame)
+        if len(socket.watching | set(user_ids)) > most:
+            fail((socket, frame), ApiError("limit_exceeded", f"a socket watches at most {most} people"))
+            return
+        for user_id in user_ids:
+            self._hub.watch(socket, user_id)
+            self._asked[(socket, user_id)] = None
+        self._wake.set()
+        socket.ack(frame)
+
+    def unsubscribe(self, socket: Socket, frame: frames.PresenceUnsubscribe) -> None:
+        """Watch them no longer."""
+        for user_id in _named(frame):
+            self._hub.unwatch(socket, user_id)
+        socket.ack(frame)
+
+    def changed(self, user_id: str) -> None:
+        """Someone came, went, or changed who may see it."""
+        self._changed.add(user_id)
+        self._wake.set()
+
+    async def tell(self) -> None:
+        """Answer subscriptions at once; changes are gathered for half a second."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if not self._asked:
+                await asyncio.sleep(COALESCE_S)
+            pairs = list(self._asked)
+            self._asked = {}
+            changed, self._changed = self._changed, set()
+            pairs += [(socket, user_id) for user_id in changed for socket in self._hub.watchers(user_id)]
+            for start in range(0, len(pairs), QUERIES_A_CALL):
+                await self._tell(pairs[start : start + QUERIES_A_CALL])
+
+    async def _tell(self, pairs: list[tuple[Socket, str]]) -> None:
+        request = pb.CheckPresenceRequest(
+            queries=[pb.PresenceQuery(viewer_id=socket.user_id, user_id=user_id) for socket, user_id in pairs]
+        )
+        try:
+            results = list((await self._users.call(self._users.stub().CheckPresence, request)).results)
+        except ApiError as error:
+            _log.warning("presence cannot be told", error=repr(error))
+            results = [pb.PresenceResult() for _ in pairs]
+        for (socket, user_id), result in zip(pairs, results, strict=True):
+            told = frames.PresenceUpdated(
+                user_id=user_id,
+                status="online" if result.online else "offline",
+                last_seen=rfc3339_or_none(result.last_seen_ms or None),
+            )
+            socket.send(frames.encode_frame(told), light=True)
+
+    # -- typing --------------------------------------------------------------------------------------
+
+    async def typing(self, socket: Socket, frame: frames.TypingStart | frames.TypingStop) -> None:
+        """Tell the other members; more than one start a second from one person in one chat is not passed on."""
+        try:
+            chat = (await self._participants.of([frame.chat_id])).get(frame.chat_id)
+            if chat is None or socket.user_id not in (members := chat.members()):
+                raise ApiError("not_found")
+        except ApiError as error:
+            fail((socket, frame), error)
+            return
+        socket.ack(frame)
+        now = asyncio.get_running_loop().time()
+        key = (socket.user_id, frame.chat_id)
+        started = isinstance(frame, frames.TypingStart)
+        if chat.blocked or (started and now - self._typing.get(key, -10.0) < TYPING_EVERY_S):
+            return
+        if len(self._typing) > 10_000:
+            self._typing.clear()
+        self._typing[key] = now if started else -10.0
+        kind = frames.TypingStarted if started else frames.TypingStopped
+        shown = frames.encode_frame(kind(chat_id=frame.chat_id, user_id=socket.user_id))
+        others = [user_id for user_id in members if user_id != socket.user_id]
+        await self._bundles.deliver([Item(others, shown, None, True)])
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    async def close_all(self) -> None:
+        """Close every socket with 1012, spread over some seconds so that not all come back at once."""
+        sockets = list(self._hub)
+        pause = min(0.05, self._settings.close_spread_s / max(1, len(sockets)))
+        owed = 0.0
+        for socket in sockets:
+            socket.close(CloseCode.RESTART, "service restart")
+            owed += pause
+            if owed > 0.01:
+                await asyncio.sleep(owed)
+                owed = 0.0
+        for _ in range(50):  # a second for peers to answer the close
+            if len(self._hub):
+                await asyncio.sleep(0.02)
+        with contextlib.suppress(*UNREACHABLE):
+            while not self._leaving.empty():
+                await self._presence.remove(self._me, self._leaving.get_nowait(), linger=True)
+            await self._presence.forget(self._me)
+
+
+def _named(frame: frames.PresenceSubscribe | frames.PresenceUnsubscribe) -> list[str]:
+    return list(dict.fromkeys([*frame.user_ids, *([frame.user_id] if frame.user_id else [])]))
