@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from picows import WSUpgradeRequest, WSUpgradeResponse
+from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
 from tidings import __version__
 from tidings.contracts.errors import ApiError
@@ -37,6 +37,10 @@ class Api:
 
     def __call__(self, request: WSUpgradeRequest) -> Any:
         """A Socket, or an HTTP answer."""
+        answer = self._try(request)
+        return answer if isinstance(answer, Socket) else WSUpgradeResponseWithListener(answer, None)
+
+    def _try(self, request: WSUpgradeRequest) -> Any:
         try:
             return self._answer(request)
         except ApiError as error:
