@@ -14,7 +14,7 @@ STAMPS := .cache/stamps
 PROTOS := $(shell find proto -name '*.proto')
 
 # `$(call step,What is done,command)` says what it does and how long it took.
-step = @printf '%s  %s ...\n' "$$(date +%T)" '$(1)'; began=$$(date +%s); $(2); \
+step = @printf '%s  %s ...\n' "$$(date +%T)" '$(1)'; began=$$(date +%s); ( $(2) ) || exit 1; \
 	printf '%s  %s: %s s\n' "$$(date +%T)" '$(1)' "$$(( $$(date +%s) - began ))"
 
 .PHONY: help
@@ -71,6 +71,10 @@ lint: setup ## Check style, types, imports and protos
 	$(call step,Imports,$(BIN)/lint-imports)
 	$(call step,buf lint,$(BIN)/buf lint)
 	$(call step,buf breaking,.ci/buf-breaking)
+
+.PHONY: bench
+bench: setup ## Measure: 50 pairs, 8 in flight, sender to receiver with delivered acks, on a system of its own
+	@$(BIN)/python -m bench.pairs $(ARGS)
 
 .PHONY: fmt
 fmt: setup ## Put the code into shape

@@ -1,39 +1,14 @@
 """Two people talk over REST, through the gateway alone, on the whole system that `tidings up` starts."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
-from tests.support.running import System, running_system
-from tests.support.waiting import wait_until
-
-
-class Person:
-    """A signed-in client."""
-
-    def __init__(self, base_url: str, phone: str) -> None:
-        self.http = httpx.Client(base_url=f"{base_url}/api/v1", timeout=10)
-        assert self.http.post("/auth/request-otp", json={"phone": phone}).status_code == 202
-        code = self.http.get("/dev/sms", params={"phone": phone}).json()["code"]
-        answer = self.http.post("/auth/verify-otp", json={"phone": phone, "otp": code}).json()
-        self.id: str = answer["user"]["id"]
-        self.refresh: str = answer["refreshToken"]
-        self.http.headers["authorization"] = f"Bearer {answer['accessToken']}"
-
-    def send(self, chat_id: str, client_id: str, content: object = "hello") -> httpx.Response:
-        return self.http.post(f"/chats/{chat_id}/messages", json={"clientMsgId": client_id, "content": content})
+from tests.support.people import Person
+from tests.support.running import System
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with running_system(tmp_path_factory.mktemp("rest")) as found:
-        wait_until(lambda: httpx.get(f"{found.base_url}/health").status_code == 200, "the gateway is up", 30)
-        yield found
-
-
-@pytest.fixture(scope="module")
-def people(running: System) -> list[Person]:
-    return [Person(running.base_url, f"+491511234560{n}") for n in range(3)]
+def people(system: System) -> list[Person]:
+    return [Person(system.base_url) for _ in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +83,11 @@ def test_a_stranger_learns_nothing(people: list[Person], chat: str) -> None:
     assert {a.json()["code"] for a in answers} == {"not_found"}
 
 
-def test_bad_input_is_a_problem_with_a_code(people: list[Person], chat: str, running: System) -> None:
+def test_bad_input_is_a_problem_with_a_code(people: list[Person], chat: str, system: System) -> None:
     assert people[0].send(chat, "no spaces!").json()["code"] == "invalid_request"
     assert people[0].send(chat, "long", "x" * 8193).json()["code"] == "limit_exceeded"
     assert people[0].send(chat, "shape", 5).json()["code"] == "invalid_request"
-    anonymous = httpx.get(f"{running.base_url}/api/v1/users/me", headers={"x-user-id": people[0].id})
+    anonymous = httpx.get(f"{system.base_url}/api/v1/users/me", headers={"x-user-id": people[0].id})
     assert (anonymous.status_code, anonymous.json()["code"]) == (401, "unauthenticated")
     assert anonymous.headers["content-type"] == "application/problem+json"
 
@@ -138,8 +113,8 @@ def test_a_removed_member_reads_up_to_the_removal_and_writes_no_more(people: lis
     assert max(item["seq"] for item in page["items"]) < late
 
 
-def test_an_old_refresh_token_ends_the_session(running: System) -> None:
-    person = Person(running.base_url, "+4915112345699")
+def test_an_old_refresh_token_ends_the_session(system: System) -> None:
+    person = Person(system.base_url, "+4915112345699")
     fresh = person.http.post("/auth/refresh", json={"refreshToken": person.refresh})
     assert fresh.status_code == 200, fresh.text
     assert person.http.post("/auth/refresh", json={"refreshToken": person.refresh}).status_code == 401

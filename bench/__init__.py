@@ -1,0 +1,1 @@
+"""Loads that anyone can run against a system."""
