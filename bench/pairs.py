@@ -151,7 +151,9 @@ async def measure(url: str, data_dir: Path | None, args: argparse.Namespace) -> 
         print(f"signing in {args.pairs * 2} people ...", file=sys.stderr)
         for start in range(0, len(pairs), 5):
             await asyncio.gather(*(prepare(pair) for pair in pairs[start : start + 5]))
-    while any(pair.ready < 2 for pair in pairs):
+    for _ in range(200):
+        if all(pair.ready == 2 for pair in pairs):
+            break
         await asyncio.sleep(0.05)
     run.sending = True
     for pair in pairs:

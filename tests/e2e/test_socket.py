@@ -88,7 +88,9 @@ async def test_a_vote_shows_everyone_their_own_mark(people: list[Person], chat: 
     assert (await a.until("message.vote"))["votes"][0] == {"optionId": "1", "count": 1, "mine": False}
 
 
-async def test_typing_and_presence(people: list[Person], chat: str) -> None:
+async def test_typing_and_presence(system: System) -> None:
+    people = [Person(system.base_url), Person(system.base_url)]  # with no other sockets
+    chat = people[0].direct(people[1])
     a, b = await pair(people)
     await b.say("typing.start", chatId=chat, ref="t")
     await b.until("ack", ref="t")
@@ -127,9 +129,9 @@ async def test_bad_bodies_are_refused_and_the_socket_lives(people: list[Person],
     bad = [
         '{"type":"nope","ref":"z"}',
         '{"type":"message.send","chatId":"x","ref":"z"}',
-        '{"type":"message.read","chatId":"%s","seq":1e999,"ref":"z"}' % chat,
-        '{"type":"message.read","chatId":"%s","seq":123456789012345678901234567890,"ref":"z"}' % chat,
-        '{"type":"message.read","chatId":"%s","seq":"1","ref":"z"}' % chat,
+        f'{{"type":"message.read","chatId":"{chat}","seq":1e999,"ref":"z"}}',
+        f'{{"type":"message.read","chatId":"{chat}","seq":123456789012345678901234567890,"ref":"z"}}',
+        f'{{"type":"message.read","chatId":"{chat}","seq":"1","ref":"z"}}',
         '{"type":"ping","ref":"z","deep":' + "[" * 10_000 + "]" * 10_000 + "}",
     ]
     for text in bad:
