@@ -60,6 +60,18 @@ def log_of(person: Person, chat: str) -> list[tuple[int, str | None]]:
     return found
 
 
+def check(pairs: list[tuple[Person, Person]], senders: list[Sender]) -> None:
+    """The log against what was answered, as both people see it."""
+    for (a, b), sender in zip(pairs, senders, strict=True):
+        log = log_of(a, sender.chat)
+        assert [seq for seq, _ in log] == list(range(1, len(log) + 1))  # no gap
+        names = [name for _, name in log if name is not None]
+        assert len(names) == len(set(names)) == MESSAGES  # nothing doubled, nothing besides
+        assert {name: seq for seq, name in log if name} == sender.answered  # what was answered is what is there
+        assert names == list(sender.answered)  # in the order it was sent
+        assert log_of(b, sender.chat) == log
+
+
 @pytest.mark.parametrize(
     "victim", ["message-1", "websocket-1", "gateway-1", "nats", "valkey", "mongo", "postgres", "envoy"]
 )
@@ -75,11 +87,4 @@ async def test_nothing_answered_is_lost_when_it_is_killed(system: System, victim
         old = await asyncio.to_thread(system.kill, victim)
         await asyncio.to_thread(system.wait_replaced, victim, old)
     await asyncio.to_thread(system.wait_ready)
-    for (a, b), sender in zip(pairs, senders, strict=True):
-        log = log_of(a, sender.chat)
-        assert [seq for seq, _ in log] == list(range(1, len(log) + 1))  # no gap
-        names = [name for _, name in log if name is not None]
-        assert len(names) == len(set(names)) == MESSAGES  # nothing doubled, nothing besides
-        assert {name: seq for seq, name in log if name} == sender.answered  # what was answered is what is there
-        assert names == list(sender.answered)  # in the order it was sent
-        assert log_of(b, sender.chat) == log
+    check(pairs, senders)

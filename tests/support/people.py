@@ -67,6 +67,21 @@ class Live:
         except TimeoutError:
             raise AssertionError(f"no {type_} {fields}; seen: {self.seen[-5:]}") from None
 
+    async def until_any(self, *types: str, timeout_s: float = 10) -> dict[str, Any]:
+        """The next frame of one of these types."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                frame: dict[str, Any] = json.loads(await self.socket.recv())
+                self.seen.append(frame)
+                if frame["type"] in types:
+                    return frame
+
+    async def until_count(self, type_: str, count: int, timeout_s: float = 20) -> None:
+        """Wait until another task has received so many frames of a type on this socket."""
+        async with asyncio.timeout(timeout_s):
+            while sum(frame["type"] == type_ for frame in self.seen) < count:
+                await asyncio.sleep(0.01)
+
     async def closed(self, timeout_s: float = 10) -> int | None:
         """Wait until the server has closed it. Answers the code."""
         await asyncio.wait_for(self.socket.wait_closed(), timeout_s)

@@ -2,7 +2,7 @@
 
 import typer
 
-from tidings.cli import dlq, down, logs, reset, run, status, up
+from tidings.cli import dlq, down, keys, logs, reset, run, status, up
 
 app = typer.Typer(
     name="tidings",
@@ -19,6 +19,7 @@ app.command("logs")(logs.logs)
 app.command("reset")(reset.reset)
 app.command("run")(run.run)
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(keys.app, name="keys")
 
 
 if __name__ == "__main__":
