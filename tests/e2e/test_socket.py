@@ -172,6 +172,18 @@ async def test_a_ticket_works_once_and_for_our_pages_only(people: list[Person], 
         assert caught.value.response.status_code == 401
 
 
+async def test_a_connection_header_of_several_words_is_understood(people: list[Person], system: System) -> None:
+    host = system.base_url.removeprefix("http://")
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    head = [
+        "GET /ws HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {people[0].token}", "Upgrade: websocket",
+        "Connection: keep-alive, Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]  # fmt: skip
+    writer.write(("\r\n".join(head) + "\r\n\r\n").encode())
+    assert b" 101 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+
 async def test_a_revoked_session_is_4001(system: System) -> None:
     person = Person(system.base_url)
     live = await person.open()

@@ -81,6 +81,8 @@ class Api:
         identity = Identity(
             user_id, session_id, int(expires) if expires.isdigit() else 0, headers.get("x-request-id", "")[:64]
         )
+        if "upgrade" in (word.strip() for word in headers.get("connection", "").lower().split(",")):
+            headers["connection"] = "upgrade"  # Firefox says `keep-alive, Upgrade`, which picows would refuse
         return self._make(identity)
 
 

@@ -125,12 +125,15 @@ class Bundles:
             metrics.DEPENDENCY.labels("redis").inc()
             _log.warning("frames for another instance were lost: it will resync", other=other, error=repr(error))
 
+    async def look(self) -> None:
+        """Learn which other instances live. Before the first event is consumed, and each second."""
+        self.others = [name for name in await self._presence.instances() if name != self._me]
+
     async def beat(self) -> None:
         """Look who is there, and let them know of this instance."""
         while True:
             with contextlib.suppress(*UNREACHABLE):
-                live = await self._presence.instances()
-                self.others = [name for name in live if name != self._me]
+                await self.look()
                 for gone in [name for name in self._numbers if name not in self.others]:
                     del self._numbers[gone]
                 for other in self.others:

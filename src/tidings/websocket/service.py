@@ -82,7 +82,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
         for peers in (auth, users, chats, messages):
             stack.push_async_callback(peers.close)
 
-        epoch = await _epoch(messages)
+        epoch = ""
         hub = Hub()
         presence = Presence(client, settings.namespace)
         await presence.forget(me)  # the people of the process before this one
@@ -116,6 +116,9 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
         health = http.Health({"redis": lambda: redis.ping(client), "nats": events.ping})
         api = Api(health, hub, token, settings, make)
         await _listen(events, hub, participants, people, sessions)
+        await bundles.look()
+        # message-service may still be starting: what does not need it is done meanwhile.
+        epoch, consumers = await asyncio.gather(_epoch(messages), _consume(events, fanout, settings))
         tasks = [
             background("welcome", people.welcome()),
             background("farewell", people.farewell()),
@@ -138,7 +141,6 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             backlog=4096,
             read_buffer_init_size=4096,
         )
-        consumers = await _consume(events, fanout, settings)
         try:
             yield lifecycle.Servers(routes=None, health=health)
         finally:
@@ -193,18 +195,18 @@ async def _listen(events: bus.Bus, hub: Hub, participants: Participants, people:
 
 async def _consume(events: bus.Bus, fanout: Fanout, settings: Settings) -> list[Consumer]:
     """One in flight per partition keeps each chat's order with any number of instances."""
-    older_s = float(settings.skip_older_s)
-    consumers = []
+
+    async def begin(stream: str, name: str, subjects: list[str], handler: bus.Handler) -> Consumer:
+        return await events.consume(stream, name, subjects, handler, skip_older_s=float(settings.skip_older_s))
+
+    started = [
+        begin(CHATS, "chat-created", ["chat.created"], fanout.on_chat_created),
+        begin(CHATS, "chat-updated", ["chat.updated"], fanout.on_chat_updated),
+        begin(CHATS, "member-added", ["group.member.added"], fanout.on_member_added),
+        begin(CHATS, "member-removed", ["group.member.removed"], fanout.on_member_removed),
+    ]
     for p in range(settings.partitions):
         log = [f"msg.new.{p}", f"msg.edited.{p}", f"msg.deleted.{p}", f"msg.reaction.{p}"]
-        status = [f"msg.status.updated.{p}"]
-        consumers.append(await events.consume(MESSAGES, f"fanout-{p}", log, fanout.on_log, skip_older_s=older_s))
-        consumers.append(await events.consume(MESSAGES, f"status-{p}", status, fanout.on_status, skip_older_s=older_s))
-    for name, subject, handler in (
-        ("chat-created", "chat.created", fanout.on_chat_created),
-        ("chat-updated", "chat.updated", fanout.on_chat_updated),
-        ("member-added", "group.member.added", fanout.on_member_added),
-        ("member-removed", "group.member.removed", fanout.on_member_removed),
-    ):
-        consumers.append(await events.consume(CHATS, name, [subject], handler, skip_older_s=older_s))
-    return consumers
+        started.append(begin(MESSAGES, f"fanout-{p}", log, fanout.on_log))
+        started.append(begin(MESSAGES, f"status-{p}", [f"msg.status.updated.{p}"], fanout.on_status))
+    return list(await asyncio.gather(*started))
