@@ -214,3 +214,22 @@ async def test_a_group_is_shown_as_it_is_made_and_a_removed_member_hears_no_more
     await b.until("message.new", messageId=mark["messageId"])
     await asyncio.wait_for(a.socket.ping(), 5)
     assert after["messageId"] not in {f.get("messageId") for f in b.seen}
+
+
+async def test_more_sockets_than_a_person_may_have_are_429(system: System) -> None:
+    person = Person(system.base_url)
+    opened = [await person.open() for _ in range(30)]
+    with pytest.raises(websockets.InvalidStatus) as caught:
+        await person.open()
+    assert caught.value.response.status_code == 429
+    await opened[0].socket.close()
+    assert await opened[1].socket.ping()
+
+
+async def test_a_flood_of_frames_is_refused_and_passes(system: System) -> None:
+    live = await Person(system.base_url).open()
+    for _ in range(3_000):
+        await live.say("ping", ref="flood")
+    error = await live.until("error")
+    assert (error["code"], error["ref"]) == ("rate_limited", "flood")
+    assert error["retryAfterMs"] > 0
