@@ -1,0 +1,96 @@
+"""The local store: secrets are private, a killed program finds what was committed, another person finds nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tidings.client import model as m
+from tidings.client.rows import Session
+from tidings.client.store import Store
+
+AT = "2026-01-01T00:00:00.000Z"
+
+
+def message(seq: int, sender: str = "bob") -> m.Json:
+    return {
+        "kind": "message", "messageId": f"m{seq}", "chatId": "c", "senderId": sender, "seq": seq,
+        "clientMsgId": f"x{seq}", "content": {"kind": "text", "text": f"line {seq}"}, "createdAt": AT,
+    }  # fmt: skip
+
+
+def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "me")
+    for token in ("first", "second"):
+        store.save_session(Session(user_id="me", access_token="a", refresh_token=token, expires_at_ms=1))
+    assert (tmp_path / "me" / "session.json").stat().st_mode & 0o777 == 0o600
+    found = store.load_session()
+    assert found is not None
+    assert found.refresh_token == "second"
+    store.close()
+
+
+def test_what_a_killed_program_committed_is_there(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from tidings.client import model as m
+from tidings.client.store import Store
+from tests.unit.client.test_store import message
+store = Store(Path(sys.argv[1]))
+store.begin("me")
+for seq in range(1, 100_000):
+    entry = m.Entry(id=f"a{seq}", chat_id="c", frame={"type": "message.send"})
+    store.apply([m.OutboxPut(entry=entry), m.PutMessage(message=message(seq)), m.SetPosition(chat_id="c", seq=seq)])
+    print(seq, flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "me")], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    told = [int(child.stdout.readline()) for _ in range(50)]
+    os.kill(child.pid, signal.SIGKILL)
+    told += [int(line) for line in child.stdout]
+    child.wait()
+    store = Store(tmp_path / "me")
+    state = store.load()
+    position = state.positions["c"]
+    assert position >= told[-1]
+    assert [row.seq for row in store.messages("c", limit=200_000)] == list(range(1, position + 1))
+    assert [entry.id for entry in state.outbox] == [f"a{seq}" for seq in range(1, position + 1)]
+    store.close()
+
+
+def test_another_person_finds_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "me")
+    store.begin("me")
+    store.apply([m.PutMessage(message=message(1)), m.SetPosition(chat_id="c", seq=1), m.SetSince(since="s")])
+    store.begin("me")
+    assert store.load().positions == {"c": 1}
+    store.begin("eve")
+    assert store.load() == m.State(user_id="eve")
+    assert store.messages("c") == []
+    store.close()
+
+
+def test_a_step_that_fails_changes_nothing() -> None:
+    store = Store(None)
+    store.begin("me")
+    broken: m.Json = {"messageId": "m1"}
+    with pytest.raises(KeyError):
+        store.apply([m.SetPosition(chat_id="c", seq=1), m.PutMessage(message=broken)])
+    assert store.load().positions == {}
+    store.close()
+
+
+def test_what_has_no_number_is_shown_last() -> None:
+    store = Store(None)
+    store.begin("me")
+    text: m.Json = {"kind": "text", "text": "mine"}
+    store.apply([m.PutOptimistic(chat_id="c", client_msg_id="a", content=text, created_at=AT)])
+    store.apply([m.PutMessage(message=message(seq)) for seq in (1, 2)])
+    assert [row.text for row in store.messages("c")] == ["line 1", "line 2", "mine"]
+    assert [row.text for row in store.messages("c", limit=2)] == ["line 2", "mine"]
+    assert [row.text for row in store.messages("c", before=2)] == ["line 1"]
+    store.close()
