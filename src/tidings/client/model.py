@@ -303,6 +303,19 @@ Op = (
 )
 
 
+def chat_of(op: Op) -> str | None:
+    """The chat whose rows an operation changes; None where it does not say (a change by message id) or has none."""
+    match op:
+        case PutMessage(message=message) | UpdateMessage(message=message):
+            return str(message["chatId"])
+        case PutChat(chat=chat):
+            return str(chat["id"])
+        case OutboxPut(entry=entry):
+            return entry.chat_id
+        case _:
+            return getattr(op, "chat_id", None)
+
+
 # -- out: what is to be done, after the operations are committed ---------------------------------------
 
 

@@ -1,6 +1,6 @@
 """What a program sees of the local store: typed rows, made from the JSON the server told."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -69,10 +69,22 @@ class ChatRow(msgspec.Struct, kw_only=True):
         return self.chat.name or (self.chat.peer.name if self.chat.peer else "") or "Notes to self"
 
 
-class Session(msgspec.Struct, rename="camel", kw_only=True):
-    """Who is signed in here, with the secrets of the session. Lives in a file of mode 0600."""
+class _Content(msgspec.Struct):
+    text: str = ""
+    caption: str = ""
 
-    user_id: str
-    access_token: str
-    refresh_token: str
-    expires_at_ms: int
+
+class _Body(msgspec.Struct):
+    content: _Content | None = None
+
+
+_decode_text: Final = msgspec.json.Decoder(_Body, strict=False).decode
+
+
+def text_of(body: bytes) -> str:
+    """The text of a message's JSON that may be searched for; empty where there is none."""
+    try:
+        content = _decode_text(body).content
+    except msgspec.ValidationError:
+        return ""  # a kind that is not known here
+    return "" if content is None else content.text or content.caption

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tidings.client import model as m
-from tidings.client.rows import Session
-from tidings.client.store import Store
+from tidings.client.session import Session, SessionFile
+from tidings.client.store import Store, StoreInUseError
 
 AT = "2026-01-01T00:00:00.000Z"
 
@@ -23,13 +23,34 @@ def message(seq: int, sender: str = "bob") -> m.Json:
 
 
 def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
-    store = Store(tmp_path / "me")
+    sessions = SessionFile(tmp_path / "me")
     for token in ("first", "second"):
-        store.save_session(Session(user_id="me", access_token="a", refresh_token=token, expires_at_ms=1))
+        sessions.save(Session(user_id="me", access_token="a", refresh_token=token, expires_at_ms=1))
     assert (tmp_path / "me" / "session.json").stat().st_mode & 0o777 == 0o600
-    found = store.load_session()
+    found = SessionFile(tmp_path / "me").load()
     assert found is not None
     assert found.refresh_token == "second"
+
+
+def test_a_store_is_open_in_one_program_only(tmp_path: Path) -> None:
+    store = Store(tmp_path / "me")
+    with pytest.raises(StoreInUseError):
+        Store(tmp_path / "me")
+    store.close()
+    Store(tmp_path / "me").close()
+
+
+def test_words_are_found_in_any_case_and_script(tmp_path: Path) -> None:
+    store = Store(None)
+    store.begin("me")
+    said = {1: "Grüße aus KÖLN", 2: "привет, Мир", 3: "nothing"}
+    for seq, text in said.items():
+        body = message(seq) | {"content": {"kind": "text", "text": text}}
+        store.apply([m.PutMessage(message=body)])
+    assert [row.seq for row in store.find("köln", None, 10)] == [1]
+    assert [row.seq for row in store.find("мир", "c", 10)] == [2]
+    assert store.find("мир", "another", 10) == []
+    assert [row.seq for row in store.find("n", None, 10)] == [3, 1]
     store.close()
 
 

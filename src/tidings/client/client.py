@@ -1,0 +1,474 @@
+"""The client: one person's chats, held in a store of their own, the same online and offline.
+
+`Client` drives the sync core: inputs come from the socket, from REST answers, from time and from the user; each batch
+of steps is one transaction of the store, and only then are the effects performed. What a method answers has been
+committed.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import msgspec
+
+from tidings.client import events as e
+from tidings.client import model as m
+from tidings.client.api import Api
+from tidings.client.core import Core
+from tidings.client.model import Json
+from tidings.client.rows import ChatRow, Message
+from tidings.client.session import SessionFile
+from tidings.client.socket import Socket
+from tidings.client.store import Store
+from tidings.contracts import ids, times
+from tidings.contracts.errors import ApiError
+from tidings.contracts.objects import User
+
+CALLS_AT_ONCE: Final = 6
+EVENTS_KEPT: Final = 1_000  # of one listener that does not listen; the oldest go first, the store has it all
+PAGE: Final = 500
+READ_CHUNK: Final = 50
+TYPING_EVERY_S: Final = 3.0  # `typing.start` lapses after 6
+
+T = TypeVar("T")
+
+
+class Client:
+    """Use as `async with Client(url, folder) as client`. Every call may raise ApiError.
+
+    `folder` holds the store and the session; None keeps both in memory. One program at a time may open a folder,
+    others may share its session: `session_folder`.
+    """
+
+    def __init__(
+        self, url: str = "http://localhost:30080", folder: Path | None = None, *, session_folder: Path | None = None
+    ) -> None:
+        self._store = Store(folder)
+        self.api = Api(url, SessionFile(session_folder or folder))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tidings-store")
+        self._core: Core | None = None
+        self._socket = Socket(self.api, self._received, self._lost)
+        self._inputs: asyncio.Queue[tuple[m.Input, asyncio.Future[None] | None]] = asyncio.Queue(1_000)
+        self._listeners: set[_Listener] = set()
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._engine: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._told_state = (False, False)
+        self._typed_at: dict[str, float] = {}
+
+    async def __aenter__(self) -> Self:
+        session = self.api.session
+        if session is not None:
+            await self._start(session.user_id)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+        await self.api.close()
+        await self._on_store(self._store.close)
+        self._thread.shutdown()
+
+    # -- signing in ---------------------------------------------------------------------------------------
+
+    @property
+    def user_id(self) -> str:
+        """Of the person signed in; empty when nobody is."""
+        return self.api.session.user_id if self.api.session is not None else ""
+
+    async def request_code(self, phone: str) -> Json:
+        """Have a code sent. Answers `{expiresIn, resendAfter}` in seconds."""
+        return await self.api.call("POST", "/auth/request-otp", {"phone": phone}, signed=False)
+
+    async def sign_in(self, phone: str, code: str, device_name: str = "Tidings for Python") -> str:
+        """Sign in with the code and begin to sync. Answers the user's id."""
+        session = await self.api.sign_in(phone, code, device_name)
+        await self._stop()
+        await self._start(session.user_id)
+        return session.user_id
+
+    async def sign_out(self) -> None:
+        """End the session and remove everything held here."""
+        await self._stop()
+        try:
+            await self.api.sign_out()
+        finally:
+            await self._on_store(lambda: self._store.begin(""))
+
+    # -- reading: answered from the store, never from the network -----------------------------------------------
+
+    async def chats(self) -> list[ChatRow]:
+        """Pinned first, then by newest activity."""
+        return await self._on_store(self._store.chats)
+
+    async def chat(self, chat_id: str) -> ChatRow | None:
+        return await self._on_store(lambda: self._store.chat(chat_id))
+
+    async def messages(self, chat_id: str, before: int | None = None, limit: int = 50) -> list[Message]:
+        """The newest `limit` messages below the number `before`, oldest first; what is not yet stored is last."""
+        return await self._on_store(lambda: self._store.messages(chat_id, before, limit))
+
+    async def message(self, message_id: str) -> Message | None:
+        """A message that is held, by its id or its clientMsgId."""
+        return await self._on_store(lambda: self._store.message(message_id))
+
+    async def find(self, words: str, chat_id: str | None = None, limit: int = 50) -> list[Message]:
+        """Messages held here whose text contains `words`, newest first. Works offline."""
+        return await self._on_store(lambda: self._store.find(words, chat_id, limit))
+
+    async def person(self, user_id: str) -> User | None:
+        """What is known here of a person."""
+        return await self._on_store(lambda: self._store.person(user_id))
+
+    async def pending(self) -> int:
+        """How many frames wait to be sent and answered."""
+        return await self._on_store(self._store.pending)
+
+    # -- writing: committed when answered, sent when there is a network -------------------------------------------
+
+    async def send(
+        self, chat_id: str, content: str | Json, *, reply_to: str | None = None, mentions: Iterable[str] = (),
+        expires_in: int | None = None,
+    ) -> Message:  # fmt: skip
+        """Put a message into the outbox. Answers its row, which is `pending` until the server has stored it."""
+        client_msg_id = ids.new_id()
+        whole = {"kind": "text", "text": content} if isinstance(content, str) else content
+        await self._do(
+            m.Send(
+                chat_id=chat_id, client_msg_id=client_msg_id, content=whole, created_at=times.rfc3339(times.now_ms()),
+                reply_to=reply_to, mentions=list(mentions), expires_in=expires_in,
+            )
+        )  # fmt: skip
+        row = await self.message(client_msg_id)
+        if row is None:
+            raise RuntimeError("the store lost a row that it had committed")
+        return row
+
+    async def send_again(self, message: Message) -> None:
+        """A refused message once more, as it was."""
+        frame: Json = {
+            "type": "message.send", "chatId": message.chat_id, "clientMsgId": message.client_msg_id,
+            "content": message.content,
+        }  # fmt: skip
+        if message.reply_to is not None:
+            frame["replyTo"] = message.reply_to.message_id
+        if message.mentions:
+            frame["mentions"] = message.mentions
+        await self._do(m.Again(entry=m.Entry(id=message.client_msg_id or "", chat_id=message.chat_id, frame=frame)))
+
+    async def edit(self, message: Message, content: str | Json) -> None:
+        whole = {"kind": "text", "text": content} if isinstance(content, str) else content
+        await self._ask(message, {"type": "message.edit", "content": whole})
+
+    async def delete(self, message: Message, *, for_everyone: bool = True) -> None:
+        await self._ask(message, {"type": "message.delete", "for": "everyone" if for_everyone else "me"})
+
+    async def react(self, message: Message, emoji: str | None) -> None:
+        """React with one emoji; None takes it back."""
+        await self._ask(message, {"type": "message.react", "emoji": emoji})
+
+    async def vote(self, message: Message, option_ids: list[str]) -> None:
+        await self._ask(message, {"type": "message.vote", "optionIds": option_ids})
+
+    async def _ask(self, message: Message, frame: Json) -> None:
+        if message.message_id is None:
+            raise ApiError("conflict", "This message is not stored yet")
+        ref = ids.new_id()
+        await self._do(m.Ask(chat_id=message.chat_id, ref=ref, frame=frame | {"messageId": message.message_id}))
+
+    async def read(self, chat_id: str, seq: int) -> None:
+        """Everything up to `seq` has been read."""
+        await self._do(m.Read(chat_id=chat_id, seq=seq))
+
+    async def typing(self, chat_id: str) -> None:
+        """Someone types here: call it at each key, it is told every 3 s."""
+        now = time.monotonic()
+        if self.online and now - self._typed_at.get(chat_id, 0.0) > TYPING_EVERY_S:
+            self._typed_at[chat_id] = now
+            await self._socket.send({"type": "typing.start", "chatId": chat_id})
+
+    async def watch(self, user_ids: list[str]) -> None:
+        """Be told the presence of these people, by `Told`, on this connection."""
+        if user_ids and self.online:
+            await self._socket.send({"type": "presence.subscribe", "userIds": user_ids})
+
+    # -- calls that need the network --------------------------------------------------------------------------------
+
+    async def open_direct(self, user_id: str) -> str:
+        """The chat with a person (oneself: notes), made if there is none. Answers its id."""
+        return await self._made(await self.api.post("/chats", {"type": "direct", "userId": user_id}, retry=True))
+
+    async def create_group(self, name: str, user_ids: list[str]) -> str:
+        """Answers the id of the new group."""
+        body = {"type": "group", "name": name, "participantIds": user_ids, "clientChatId": ids.new_id()}
+        return await self._made(await self.api.post("/chats", body, retry=True))
+
+    async def _made(self, chat: Json) -> str:
+        await self._do(m.Frame(frame={"type": "chat.created", "chat": chat}))
+        chat_id: str = chat["id"]
+        return chat_id
+
+    async def look_up(self, phones: list[str]) -> dict[str, User]:
+        """Who of these phone numbers is here: phone as given -> person."""
+        answer = await self.api.post("/users/contacts/sync", {"phoneNumbers": phones})
+        await self._keep_people(item["user"] for item in answer["items"])
+        return {item["phone"]: msgspec.convert(item["user"], User) for item in answer["items"]}
+
+    async def members(self, chat_id: str) -> list[Json]:
+        """All members of a group, with their roles."""
+        found: list[Json] = []
+        cursor: str | None = None
+        while True:
+            page = await self.api.get(f"/chats/{chat_id}/members", limit=200, cursor=cursor)
+            found += page["items"]
+            cursor = page["nextCursor"]
+            if cursor is None:
+                break
+        await self._keep_people(member["user"] for member in found)
+        return found
+
+    async def _keep_people(self, users: Iterable[Json]) -> None:
+        kept = list(users)
+        await self._on_store(lambda: self._store.put_people(kept))
+        self._tell(e.Changed(frozenset()))
+
+    async def upload(self, path: Path, mime_type: str) -> Json:
+        """Store a file. Answers its Media object, to be named in a content."""
+        with path.open("rb") as file:
+            return await self.api.upload(path.name, file, mime_type)
+
+    # -- what happens -----------------------------------------------------------------------------------------------
+
+    @property
+    def online(self) -> bool:
+        """Whether there is a connection."""
+        return self._core is not None and self._core.online
+
+    @property
+    def settled(self) -> bool:
+        """Connected, and everything known to exist is held."""
+        return self._core is not None and self._core.settled
+
+    async def events(self) -> AsyncIterator[e.Event]:
+        """What happens from now on. A slow listener loses the oldest events, and nothing of the store."""
+        listener = _Listener()
+        self._listeners.add(listener)
+        try:
+            while True:
+                yield await listener.next()
+        finally:
+            self._listeners.discard(listener)
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        """Wait for something that an event brings, such as `lambda: client.settled`. Raises TimeoutError."""
+        listener = _Listener()
+        self._listeners.add(listener)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not condition():
+                    await listener.next()
+        finally:
+            self._listeners.discard(listener)
+
+    async def sent(self, message: Message, timeout_s: float = 30.0) -> Message:
+        """Wait until the server has stored a message of one's own. Raises ApiError if refused, TimeoutError."""
+        key = message.client_msg_id or ""
+        listener = _Listener()
+        self._listeners.add(listener)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    row = await self.message(key)
+                    if row is not None and row.state == "stored":
+                        return row
+                    if row is not None and row.state == "failed":
+                        raise ApiError(row.error or "internal")
+                    await listener.next()
+        finally:
+            self._listeners.discard(listener)
+
+    async def incoming(self) -> AsyncIterator[Message]:
+        """Every message of others above one's own read mark, oldest first in each chat, for ever: for bots.
+
+        A message counts as read when the loop comes back for the next. So one that was being handled when the program
+        died comes again, and nothing is passed over.
+        """
+        listener = _Listener()
+        self._listeners.add(listener)
+        try:
+            while True:
+                found = await self._on_store(lambda: self._store.unread(READ_CHUNK))
+                for message in found:
+                    yield message
+                    await self.read(message.chat_id, message.seq or 0)
+                if not found:
+                    await listener.next()
+        finally:
+            self._listeners.discard(listener)
+
+    # -- the engine -----------------------------------------------------------------------------------------------
+
+    async def _start(self, user_id: str) -> None:
+        await self._on_store(lambda: self._store.begin(user_id))
+        self._core = Core(await self._on_store(self._store.load))
+        started = asyncio.Event()
+        self._engine = asyncio.create_task(self._run(started), name="tidings-client")
+        await started.wait()
+
+    async def _stop(self) -> None:
+        if self._engine is not None:
+            self._engine.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._engine
+        self._engine = self._core = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+        while not self._inputs.empty():
+            _, done = self._inputs.get_nowait()
+            if done is not None:
+                done.cancel()
+
+    async def _run(self, started: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._connect())
+            started.set()
+            while True:
+                await self._turn([await self._inputs.get()])
+
+    async def _connect(self) -> None:
+        try:
+            await self._socket.run()
+        except ApiError:
+            await self._take(m.Closed())
+            self._tell(e.SignedOut())
+
+    async def _turn(self, batch: list[tuple[m.Input, asyncio.Future[None] | None]]) -> None:
+        """Everything that waits, in one transaction; then the effects."""
+        core = self._core
+        if core is None:
+            return
+        while not self._inputs.empty() and len(batch) < 100:
+            batch.append(self._inputs.get_nowait())
+        ops: list[m.Op] = []
+        effects: list[m.Effect] = []
+        for given, _ in batch:
+            step = core.handle(given, int(time.monotonic() * 1000))
+            ops += step.ops
+            effects += step.effects
+        await self._on_store(lambda: self._store.apply(ops))
+        for _, done in batch:
+            if done is not None and not done.done():
+                done.set_result(None)
+        if ops:
+            self._tell(e.Changed(frozenset(chat for op in ops if (chat := m.chat_of(op)))))
+        for effect in effects:
+            await self._perform(effect)
+        state = (core.online, core.settled)
+        if state != self._told_state:
+            self._told_state = state
+            self._tell(e.Connected(*state))
+
+    async def _perform(self, effect: m.Effect) -> None:
+        match effect:
+            case m.SendFrame(frame=frame):
+                await self._socket.send(frame)
+            case m.Tell(frame=frame):
+                self._tell(e.Told(frame))
+            case m.Wake(at_ms=at_ms):
+                if self._alarm is not None:
+                    self._alarm.cancel()
+                delay = max(0.0, at_ms / 1000 - time.monotonic())
+                self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
+            case m.CallSync() | m.Fetch() | m.Look():
+                if self._tasks is not None:
+                    self._tasks.create_task(self._call(effect))
+
+    def _ring(self) -> None:
+        with contextlib.suppress(asyncio.QueueFull):  # whatever fills it makes the core look at the clock
+            self._inputs.put_nowait((m.Tick(), None))
+
+    async def _call(self, effect: m.CallSync | m.Fetch | m.Look) -> None:
+        async with self._calls:
+            try:
+                answer = await self._answer(effect)
+            except ApiError as problem:
+                answer = _failed(effect, problem)
+        await self._take(answer)
+
+    async def _answer(self, effect: m.CallSync | m.Fetch | m.Look) -> m.Input:
+        match effect:
+            case m.CallSync(round=turn):
+                body = {"since": effect.since, "positions": effect.positions, "limit": PAGE}
+                return m.Synced(round=turn, answer=await self.api.post("/sync", body))
+            case m.Fetch(round=turn, chat_id=chat_id, after=after):
+                page = await self.api.get(f"/chats/{chat_id}/messages", after=after, limit=100)
+                return m.Fetched(round=turn, chat_id=chat_id, after=after, page=page)
+            case m.Look(message_id=message_id):
+                return m.Looked(message_id=message_id, message=await self.api.get(f"/messages/{message_id}"))
+
+    async def _received(self, frame: Json) -> None:
+        await self._take(m.Frame(frame=frame))
+
+    async def _lost(self, reason: str) -> None:
+        await self._take(m.Closed())
+        self._tell(e.Connected(online=False, settled=False, reason=reason))
+
+    async def _take(self, given: m.Input) -> None:
+        await self._inputs.put((given, None))
+
+    async def _do(self, given: m.Input) -> None:
+        """Hand in what the user did, and wait until it is committed. Raises ApiError when nobody is signed in."""
+        if self._engine is None:
+            raise ApiError("unauthenticated")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._inputs.put((given, done))
+        await asyncio.wait({done, self._engine}, return_when=asyncio.FIRST_COMPLETED)
+        if not done.done():
+            await self._engine  # raises what ended it
+        await done
+
+    def _tell(self, event: e.Event) -> None:
+        for listener in self._listeners:
+            listener.add(event)
+
+    async def _on_store(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+class _Listener:
+    """Events for one reader. Bounded: the oldest go first."""
+
+    def __init__(self) -> None:
+        self._kept: deque[e.Event] = deque(maxlen=EVENTS_KEPT)
+        self._some = asyncio.Event()
+
+    def add(self, event: e.Event) -> None:
+        self._kept.append(event)
+        self._some.set()
+
+    async def next(self) -> e.Event:
+        while not self._kept:
+            self._some.clear()
+            await self._some.wait()
+        return self._kept.popleft()
+
+
+def _failed(effect: m.CallSync | m.Fetch | m.Look, problem: ApiError) -> m.Input:
+    match effect:
+        case m.CallSync(round=turn):
+            return m.SyncFailed(round=turn, code=problem.code, retry_after_ms=problem.retry_after_ms)
+        case m.Fetch(round=turn, chat_id=chat_id):
+            return m.FetchFailed(round=turn, chat_id=chat_id, code=problem.code)
+        case m.Look(message_id=message_id):
+            if problem.code == "not_found":
+                return m.Looked(message_id=message_id, message=None)
+            return m.LookFailed(message_id=message_id)
