@@ -2,7 +2,7 @@
 
 import typer
 
-from tidings.cli import dlq, down, keys, logs, reset, run, status, up
+from tidings.cli import chat, code, demo, dlq, down, keys, logs, reset, run, send, status, tail, up
 
 app = typer.Typer(
     name="tidings",
@@ -18,6 +18,11 @@ app.command("status")(status.status)
 app.command("logs")(logs.logs)
 app.command("reset")(reset.reset)
 app.command("run")(run.run)
+app.command("chat")(chat.chat)
+app.command("send")(send.send)
+app.command("tail")(tail.tail)
+app.command("code")(code.code)
+app.command("demo")(demo.demo)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 

@@ -72,6 +72,10 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End what runs. For who uses `api` alone, without `async with`."""
         await self._stop()
         await self.api.close()
         await self._on_store(self._store.close)
@@ -115,6 +119,10 @@ class Client:
     async def messages(self, chat_id: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """The newest `limit` messages below the number `before`, oldest first; what is not yet stored is last."""
         return await self._on_store(lambda: self._store.messages(chat_id, before, limit))
+
+    async def after(self, chat_id: str, seq: int, limit: int = 500) -> list[Message]:
+        """The messages above the number `seq`, oldest first."""
+        return await self._on_store(lambda: self._store.after(chat_id, seq, limit))
 
     async def message(self, message_id: str) -> Message | None:
         """A message that is held, by its id or its clientMsgId."""
@@ -234,6 +242,12 @@ class Client:
                 break
         await self._keep_people(member["user"] for member in found)
         return found
+
+    async def load_person(self, user_id: str) -> User:
+        """Ask the server who this is, and keep it."""
+        user = await self.api.get(f"/users/{user_id}")
+        await self._keep_people([user])
+        return msgspec.convert(user, User)
 
     async def _keep_people(self, users: Iterable[Json]) -> None:
         kept = list(users)

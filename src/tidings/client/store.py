@@ -265,6 +265,13 @@ class Store:
             )
         return [_message(row) for row in reversed(rows.fetchall())]
 
+    def after(self, chat_id: str, seq: int, limit: int) -> list[Message]:
+        """The messages above a number, oldest first."""
+        rows = self._db.execute(
+            "SELECT * FROM messages WHERE chat_id=? AND seq>? ORDER BY seq LIMIT ?", (chat_id, seq, limit)
+        )
+        return [_message(row) for row in rows]
+
     def message(self, message_id: str) -> Message | None:
         """A message by its id, or by its clientMsgId."""
         row = self._db.execute(
