@@ -84,7 +84,7 @@ class PollOption(msgspec.Struct, rename="camel"):
     text: Annotated[str, Meta(min_length=1)]
 
 
-class Poll(_Content, tag="poll", kw_only=True):
+class Poll(_Content, tag="poll", kw_only=True, omit_defaults=False):  # clients rely on `multiple`
     question: Annotated[str, Meta(min_length=1)]
     options: list[PollOption]
     multiple: bool = False
@@ -102,8 +102,8 @@ _PICTOGRAPH: Final = regex.compile(r"[\p{Emoji}--[0-9#*\p{Alphabetic}]]|\u20e3",
 def check(raw: bytes | msgspec.Raw, limits: Limits) -> Content:
     """Decode and check what a client wants to send; a bare string is a text.
 
-    Raises ApiError: `unsupported_media` for a kind unknown here, `limit_exceeded` over a limit,
-    `invalid_request` for everything else.
+    Raises ApiError: `limit_exceeded` over a limit, `invalid_request` for everything else, also for a kind that is
+    unknown here: what cannot be checked is not stored.
     """
     try:
         content = _DECODER.decode(raw)

@@ -16,7 +16,7 @@ from tidings.message import render
 from tidings.message.changes import Ask, Changer
 from tidings.message.chats import Chats
 from tidings.message.history import History
-from tidings.message.log import Document
+from tidings.message.log import Document, is_gone
 from tidings.message.receipts import Mark, Receipts
 from tidings.message.search import search
 from tidings.message.send import Draft, Sender
@@ -208,7 +208,7 @@ def routes(
         drafts = []
         for item in data.items:
             source, _ = await history.readable(caller.user_id, item.message_id)
-            if source["kind"] != "message" or source.get("content") is None:
+            if source["kind"] != "message" or is_gone(source, now_ms()):
                 raise ApiError("not_found", "items: there is nothing to forward in this message")
             drafts.append(
                 Draft(

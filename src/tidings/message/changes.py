@@ -1,6 +1,7 @@
 """Edits, deletions, reactions, votes and pins: who may make them, and what they put into the log."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,11 @@ class Changer:
         if isinstance(document, bytes):
             return document
         if ask.pinned is not None:
-            await self._record_pin(ask, target)
+            await self._record_pin(ask, target, ask.pinned)
         stored = await self._lanes.append(Entry(document=document, size=600, origin=ask.origin, checked=False))
+        if ask.delete_for is not None and target.get("pinned"):
+            with contextlib.suppress(ApiError):  # a list that still names it is untidy, the deletion stands
+                await self._record_pin(ask, target, False)
         if ask.options is not None:
             target = await self._store.entry(ask.message_id) or target
             return render.vote_frame(stored, target, ask.user_id)
@@ -100,7 +104,7 @@ class Changer:
             "targetId": target["_id"],
             "targetSeq": target["seq"],
         }
-        gone = target.get("content") is None
+        gone = log.is_gone(target, now_ms())
         if ask.delete_for is not None:
             document |= {"change": log.DELETE, "clientMsgId": f"delete-{target['_id']}"}
             if target.get("deletedAt") is not None:
@@ -121,6 +125,8 @@ class Changer:
             return document
         if ask.options is not None:
             return self._vote(ask, target, document)
+        if chat.type == "group" and chat.edit_info == "admins" and chat.member(ask.user_id).role == "member":
+            raise ApiError("forbidden", "only admins may pin messages here")
         document |= {"change": log.PIN, "pinned": bool(ask.pinned)}
         if bool(target.get("pinned")) == bool(ask.pinned):
             return _as_done(document, target, _seq_of(target, "pinSeq"))
@@ -168,12 +174,12 @@ class Changer:
         if now_ms() - target["at"] > self._limits.delete_window_s * 1000:
             raise ApiError("delete_window_closed")
 
-    async def _record_pin(self, ask: Ask, target: Document) -> None:
-        """chat-service owns how many may be pinned and who may pin."""
+    async def _record_pin(self, ask: Ask, target: Document, pinned: bool) -> None:
+        """chat-service owns the list and how long it may be."""
         answer = await self._peers.call(
             self._peers.stub().SetPinnedMessage,
             chat_pb2.SetPinnedMessageRequest(
-                chat_id=target["chatId"], message_id=target["_id"], pinned=bool(ask.pinned), user_id=ask.user_id
+                chat_id=target["chatId"], message_id=target["_id"], pinned=pinned, user_id=ask.user_id
             ),
         )
         if answer.code:

@@ -113,6 +113,7 @@ def _chat(answer: chat_pb2.ChatParticipants, head: int, now: float) -> Chat:
             for p in answer.participants
         },
         send=answer.send,
+        edit_info=answer.edit_info,
         blocked=answer.blocked,
         disappearing_s=answer.disappearing_seconds,
         head=head,

@@ -37,6 +37,7 @@ class Chat(msgspec.Struct, kw_only=True):
     seats: dict[str, Seat]
     send: str
     blocked: bool
+    edit_info: str
     disappearing_s: int
     head: int
     loaded_at: float
@@ -106,6 +107,11 @@ def collapse(keys: Iterable[tuple[str, str, str]]) -> tuple[list[int], list[int]
             kept.append(position)
         owner.append(first[key])
     return kept, owner
+
+
+def is_gone(d: Document, now_ms: int) -> bool:
+    """Whether the content of an entry was deleted or its time is over, also where it is not emptied yet."""
+    return d.get("content") is None or 0 < (d.get("expiresAt") or 0) <= now_ms
 
 
 def window_end(seat: Seat, head: int) -> int:

@@ -8,7 +8,8 @@ import msgspec
 from tidings.contracts import content as contents
 from tidings.contracts.content import Content
 from tidings.contracts.errors import ApiError, invalid
-from tidings.message.log import Document, Seat
+from tidings.contracts.times import now_ms
+from tidings.message.log import Document, Seat, is_gone
 from tidings.message.store import Store
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import chat_pb2
@@ -44,7 +45,10 @@ async def search(
         return [], None
     found = await store.search(list(seats), re.escape(text.casefold()), before, limit * SCAN + 1, timeout_ms)
     hidden = await store.hidden_among(user_id, [d["_id"] for d in found]) if found else set()
-    shown = [d for d in found if seats[d["chatId"]].sees(d["seq"]) and d["_id"] not in hidden]
+    now = now_ms()
+    shown = [
+        d for d in found if seats[d["chatId"]].sees(d["seq"]) and d["_id"] not in hidden and not is_gone(d, now)
+    ]
     page = shown[:limit]
     more = len(shown) > limit or len(found) > limit * SCAN
     last = page[-1]["_id"] if len(shown) > limit else (found[-1]["_id"] if found else None)

@@ -13,7 +13,7 @@ from tidings.contracts.limits import Limits
 from tidings.contracts.times import now_ms
 from tidings.message.chats import Chats
 from tidings.message.lanes import Lanes
-from tidings.message.log import Document, Entry
+from tidings.message.log import Document, Entry, is_gone
 from tidings.message.store import Store
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2
@@ -139,7 +139,7 @@ class Sender:
 
 def preview(document: Document) -> str:
     """A line about a stored message; empty when its content is gone or is a notice."""
-    if document.get("content") is None or document["kind"] != "message":
+    if is_gone(document, now_ms()) or document["kind"] != "message":
         return ""
     return contents.preview(msgspec.json.decode(document["content"], type=Content))
 

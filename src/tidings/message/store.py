@@ -144,7 +144,7 @@ class Store:
         """Take the content out of entries whose time is over. The entries stay: numbers are never free again."""
         result = await self._entries.update_many(
             {"expiresAt": {"$lte": now_ms}, "content": {"$ne": None}},
-            {"$set": {"content": None, "deletedAt": now_ms}, "$unset": EMPTIED},
+            [{"$set": {"content": None, "deletedAt": "$expiresAt"}}, {"$unset": list(EMPTIED)}],
         )
         return result.modified_count
 

@@ -75,8 +75,8 @@ class Known:
             if chat_id not in self._cached:
                 head = (await self._log.heads([chat_id]))[chat_id]
                 self._cached[chat_id] = Chat(
-                    chat_id=chat_id, type="group", seats=dict(self._members), send="all", blocked=False,
-                    disappearing_s=0, head=head, loaded_at=0,
+                    chat_id=chat_id, type="group", seats=dict(self._members), send="all",
+                    edit_info="all", blocked=False, disappearing_s=0, head=head, loaded_at=0,
                 )  # fmt: skip
         return {c: self._cached[c] for c in chat_ids if c in self._cached}
 
