@@ -195,7 +195,6 @@ def test_nul_is_refused_in_what_a_group_is_called(ann: Person) -> None:
     ann.refused("PATCH", f"/chats/{group}", {"description": "a\x00b"}, code="invalid_request")
 
 
-@pytest.mark.xfail(strict=True, reason="chat-service lets every member pin")
 def test_permissions_say_who_pins(ann: Person, ben: Person) -> None:
     group = ann.group(ben)
     message = ann.say(group)["messageId"]

@@ -46,9 +46,7 @@ async def search(
     found = await store.search(list(seats), re.escape(text.casefold()), before, limit * SCAN + 1, timeout_ms)
     hidden = await store.hidden_among(user_id, [d["_id"] for d in found]) if found else set()
     now = now_ms()
-    shown = [
-        d for d in found if seats[d["chatId"]].sees(d["seq"]) and d["_id"] not in hidden and not is_gone(d, now)
-    ]
+    shown = [d for d in found if seats[d["chatId"]].sees(d["seq"]) and d["_id"] not in hidden and not is_gone(d, now)]
     page = shown[:limit]
     more = len(shown) > limit or len(found) > limit * SCAN
     last = page[-1]["_id"] if len(shown) > limit else (found[-1]["_id"] if found else None)
