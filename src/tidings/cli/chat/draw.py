@@ -208,22 +208,22 @@ def _file(message: Message, kind: str, content: dict[str, Any]) -> Text:
         title += f"  {content['width']} × {content['height']}"
     if content.get("durationMs"):
         title += f"  {content['durationMs'] // 60000}:{content['durationMs'] // 1000 % 60:02d}"
-    text = Text(title, style=f"bold {READ}").append("  o opens, s saves", style="dim not bold")
-    return text.append("\n" + clean(message.text), style="not bold") if message.text else text
+    text = Text().append(title, style=f"bold {READ}").append("  o opens, s saves", style="dim")
+    return text.append("\n" + clean(message.text)) if message.text else text
 
 
 def _poll(message: Message, content: dict[str, Any]) -> Text:
-    text = Text(clean(str(content.get("question", ""))), style="bold")
+    text = Text().append(clean(str(content.get("question", ""))), style="bold")
     votes = {vote.option_id: vote for vote in message.votes}
     most = max([vote.count for vote in message.votes], default=0) or 1
-    for number, option in enumerate(content.get("options", []), 1):
-        vote = votes.get(option["id"])
+    labels = {option["id"]: Text(clean(option["text"])) for option in content.get("options", [])}
+    room = min(40, max((label.cell_len for label in labels.values()), default=0))
+    for number, (option_id, label) in enumerate(labels.items(), 1):
+        vote = votes.get(option_id)
         count = vote.count if vote else 0
-        bar = "█" * round(12 * count / most)
-        text.append(
-            f"\n{number} {clean(option['text'])}  ", style=f"not bold {ACCENT}" if vote and vote.mine else "not bold"
-        )
-        text.append(f"{bar} {count}", style="dim not bold")
+        label.truncate(room, overflow="ellipsis", pad=True)
+        text.append(f"\n{number} {label.plain}  ", style=ACCENT if vote and vote.mine else "")
+        text.append("█" * round(10 * count / most), style=ACCENT).append(f" {count}", style="dim")
     return text
 
 
