@@ -1,0 +1,104 @@
+/** REST: one function that knows the token, what to retry, and how refusals look. */
+
+import type { Session } from "./session";
+
+export class Refusal extends Error {
+  constructor(
+    readonly status: number, // 0: nobody answered
+    readonly code: string,
+    readonly retryAfterMs: number | null = null,
+  ) {
+    super(code);
+  }
+}
+
+const TIMEOUT_MS = 15_000;
+
+export async function refusalOf(answer: Response): Promise<Refusal> {
+  const wait = Number(answer.headers.get("retry-after"));
+  const body = (await answer.json().catch(() => null)) as { code?: string } | null;
+  const code = body?.code ?? (answer.status >= 500 ? "unavailable" : "invalid_request");
+  return new Refusal(answer.status, code, wait > 0 ? wait * 1000 : null);
+}
+
+export async function call<T>(method: string, path: string, body?: unknown, token?: string): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (token) headers.authorization = `Bearer ${token}`;
+  let answer: Response;
+  try {
+    answer = await fetch(`/api/v1${path}`, {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch {
+    throw new Refusal(0, "unreachable");
+  }
+  if (!answer.ok) throw await refusalOf(answer);
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+/** What a signed-in person asks. A token that ran out is renewed once. */
+export class Api {
+  constructor(readonly session: Session) {}
+
+  get<T>(path: string): Promise<T> {
+    return this.#ask<T>("GET", path);
+  }
+
+  post<T>(path: string, body: unknown = {}): Promise<T> {
+    return this.#ask<T>("POST", path, body);
+  }
+
+  put<T>(path: string, body?: unknown): Promise<T> {
+    return this.#ask<T>("PUT", path, body);
+  }
+
+  patch<T>(path: string, body: unknown): Promise<T> {
+    return this.#ask<T>("PATCH", path, body);
+  }
+
+  delete(path: string, body?: unknown): Promise<void> {
+    return this.#ask<void>("DELETE", path, body);
+  }
+
+  async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+    try {
+      return await call<T>(method, path, body, await this.session.token());
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.status !== 401) throw error;
+      this.session.spoiled();
+      return await call<T>(method, path, body, await this.session.token());
+    }
+  }
+
+  /** A file, with what has gone so far told to `progress` (0 to 1). Aborts with `signal`. */
+  async upload<T>(file: Blob, name: string, progress: (share: number) => void, signal: AbortSignal): Promise<T> {
+    const token = await this.session.token();
+    return await new Promise<T>((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", "/api/v1/media/upload");
+      request.setRequestHeader("authorization", `Bearer ${token}`);
+      request.responseType = "json";
+      request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+      request.onload = () => {
+        if (request.status < 300) resolve(request.response as T);
+        else {
+          if (request.status === 401) this.session.spoiled();
+          const code = (request.response as { code?: string } | null)?.code ?? "unavailable";
+          reject(new Refusal(request.status, code));
+        }
+      };
+      request.onerror = () => reject(new Refusal(0, "unreachable"));
+      request.onabort = () => reject(new Refusal(0, "cancelled"));
+      signal.addEventListener("abort", () => request.abort());
+      const form = new FormData();
+      form.append("file", file, name);
+      request.send(form);
+    });
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Who is signed in: the access token lives in memory only, the refresh token in an HttpOnly cookie that no script
+ * sees. Renewing rotates the cookie, so it happens in one tab at a time; the others are told the new token.
+ */
+
+import { call, Refusal } from "./http";
+
+interface Pair {
+  accessToken: string;
+  expiresIn: number;
+  user?: { id: string; phone: string; isNewUser: boolean };
+}
+
+const MARGIN_MS = 30_000; // a token is renewed this long before it ends
+const HEARSAY_MS = 60; // how long another tab has to tell its token
+
+export class Session {
+  #token = "";
+  #until = 0;
+  #renewing: Promise<string> | null = null;
+  readonly #tabs = new BroadcastChannel("tidings-session");
+  /** Called when the server has ended the session. */
+  onEnd: () => void = () => undefined;
+
+  constructor() {
+    this.#tabs.onmessage = ({ data }: MessageEvent<{ ask?: true; token?: string; until?: number }>) => {
+      if (data.token && data.until && data.until > this.#until) this.#take(data.token, data.until);
+      else if (data.ask && this.fresh) this.#tell();
+    };
+  }
+
+  get fresh(): boolean {
+    return this.#token !== "" && Date.now() < this.#until - MARGIN_MS;
+  }
+
+  /** How long until the token should be renewed, ms. */
+  get left(): number {
+    return Math.max(0, this.#until - MARGIN_MS - Date.now());
+  }
+
+  async token(): Promise<string> {
+    if (this.fresh) return this.#token;
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = null;
+    });
+    return await this.#renewing;
+  }
+
+  /** The server did not take the token. */
+  spoiled(): void {
+    this.#until = 0;
+  }
+
+  requestCode(phone: string): Promise<{ expiresIn: number; resendAfter: number }> {
+    return call("POST", "/auth/request-otp", { phone });
+  }
+
+  /** Sign in. Answers who. */
+  async verify(phone: string, otp: string, deviceName: string): Promise<NonNullable<Pair["user"]>> {
+    const pair = await call<Pair>("POST", "/auth/verify-otp", {
+      phone,
+      otp,
+      device: { name: deviceName, platform: "web" },
+    });
+    this.#take(pair.accessToken, Date.now() + pair.expiresIn * 1000);
+    return pair.user!;
+  }
+
+  async logout(): Promise<void> {
+    await call("POST", "/auth/logout", {}, await this.token());
+    this.forget();
+  }
+
+  forget(): void {
+    this.#token = "";
+    this.#until = 0;
+  }
+
+  #take(token: string, until: number): void {
+    this.#token = token;
+    this.#until = until;
+  }
+
+  #tell(): void {
+    this.#tabs.postMessage({ token: this.#token, until: this.#until });
+  }
+
+  async #renew(): Promise<string> {
+    return await navigator.locks.request("tidings-session", async () => {
+      if (this.fresh) return this.#token; // another tab renewed it while we waited
+      this.#tabs.postMessage({ ask: true });
+      await new Promise((resolve) => setTimeout(resolve, HEARSAY_MS));
+      if (this.fresh) return this.#token;
+      try {
+        const pair = await call<Pair>("POST", "/auth/refresh", {});
+        this.#take(pair.accessToken, Date.now() + pair.expiresIn * 1000);
+        this.#tell();
+        return this.#token;
+      } catch (error) {
+        if (error instanceof Refusal && error.status === 401) this.onEnd();
+        throw error;
+      }
+    });
+  }
+}

@@ -1,0 +1,548 @@
+/**
+ * Joins the core, the store and the wire. One tab owns the socket and the core (Web Lock `tidings-socket`); what a
+ * person does in any tab is a wish in the store, which the owner takes in order. The others repaint when told.
+ */
+
+import { batch } from "@preact/signals";
+import { Api, Refusal } from "../api/http";
+import { Session } from "../api/session";
+import { Socket } from "../api/socket";
+import type { ChatRow } from "../store/schema";
+import { type Changed, Store } from "../store/store";
+import { Core } from "../sync/core";
+import type { Effect, Frame, Input, Op, Synced, Wish } from "../sync/model";
+import type { Message, Page, User } from "../sync/wire";
+import * as state from "./state";
+import { Uploader } from "./uploads";
+
+type Note =
+  | { do: "changed"; changed: Changed }
+  | { do: "wish" }
+  | { do: "say"; frame: Frame }
+  | { do: "tell"; frame: Frame }
+  | { do: "link"; link: typeof state.link.value }
+  | { do: "watch"; userIds: string[] }
+  | { do: "progress"; id: string; share: number | null }
+  | { do: "cancel"; id: string }
+  | { do: "who?" }
+  | { do: "out" };
+
+const OWNER_SILENT_MS = 2_500; // an owner that does not answer a visible tab is frozen: its lock is taken
+const TYPING_MS = 6_000;
+const SYNC_LIMIT = 1_000;
+const BATCH = 128;
+
+export class Engine {
+  readonly session = new Session();
+  readonly api = new Api(this.session);
+  readonly uploader: Uploader;
+  readonly #tabs = new BroadcastChannel("tidings");
+  #core: Core | null = null;
+  #socket: Socket | null = null;
+  #queue: { input: Input; wish?: number }[] = [];
+  #working = false;
+  #taken = new Set<number>();
+  #wake: ReturnType<typeof setTimeout> | undefined;
+  #stop: AbortController | null = null;
+  #release: (() => void) | null = null;
+  #ownerAnswered = 0;
+  #typingTimers = new Map<string, ReturnType<typeof setTimeout>>();
+  #watched = new Map<string, number>();
+  /** Told each new message of others that came while no chat of this tab shows it. */
+  onIncoming: (messages: Message[]) => void = () => undefined;
+
+  private constructor(readonly store: Store) {
+    this.uploader = new Uploader(this);
+    store.onChange = (changed) => {
+      this.#tabs.postMessage({ do: "changed", changed } satisfies Note);
+      void this.#reread(changed);
+    };
+    this.#tabs.onmessage = ({ data }: MessageEvent<Note>) => this.#noted(data);
+    this.session.onEnd = () => void this.signedOut();
+    addEventListener("online", () => this.#nudge());
+    addEventListener("offline", () => {
+      this.#socket?.cut();
+      this.#link("offline");
+    });
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.#nudge();
+    });
+  }
+
+  /** Open the store and show what it holds; the network comes after. */
+  static async start(): Promise<Engine> {
+    const engine = new Engine(await Store.open());
+    if (engine.store.userId) {
+      await engine.#show();
+      engine.#run();
+    } else state.phase.value = "out";
+    return engine;
+  }
+
+  // -- coming and going ------------------------------------------------------------------------------
+
+  async signIn(phone: string, code: string): Promise<void> {
+    const user = await this.session.verify(phone, code, deviceName());
+    await this.store.begin(user.id);
+    const mine = await this.api.get<User>("/users/me");
+    await this.store.setFact("me", mine);
+    await this.#show();
+    this.#run();
+    void navigator.storage?.persist?.();
+  }
+
+  /** This session ends, and what was kept of it here goes. */
+  async signOut(): Promise<void> {
+    await this.session.logout();
+    await this.signedOut();
+  }
+
+  async signedOut(): Promise<void> {
+    if (state.phase.value === "out") return;
+    this.#tabs.postMessage({ do: "out" } satisfies Note);
+    await this.#end();
+    await this.store.wipe();
+  }
+
+  async setMe(user: User): Promise<void> {
+    await this.store.setFact("me", user);
+    batch(() => {
+      state.me.value = user;
+      if (user.name) state.phase.value = "in";
+    });
+    await this.store.putPeople([user]);
+  }
+
+  async #end(): Promise<void> {
+    this.#stop?.abort();
+    this.#release?.();
+    this.#ceased();
+    this.session.forget();
+    this.uploader.stop();
+    batch(() => {
+      state.phase.value = "out";
+      state.chats.value = new Map();
+      state.people.value = new Map();
+      state.drafts.value = new Map();
+      state.me.value = null;
+      state.pending.value = 0;
+    });
+  }
+
+  async #show(): Promise<void> {
+    const [chats, drafts, people, me, waiting] = await Promise.all([
+      this.store.chats(),
+      this.store.drafts(),
+      this.store.people(),
+      this.store.fact<User>("me"),
+      this.store.pending(),
+    ]);
+    batch(() => {
+      state.people.value = new Map(people.map((user) => [user.id, user]));
+      this.#meet(chats);
+      state.chats.value = new Map(chats.map((row) => [row.id, row]));
+      state.drafts.value = new Map(drafts.map((draft) => [draft.chatId, draft]));
+      state.pending.value = waiting;
+      state.me.value = me ?? null;
+      state.loaded.value = chats.length > 0;
+      state.phase.value = me && !me.name ? "profile" : "in";
+    });
+  }
+
+  // -- the tab that owns the socket --------------------------------------------------------------------
+
+  #run(): void {
+    if (!navigator.onLine) state.link.value = "offline";
+    this.#stop = new AbortController();
+    this.#acquire();
+    this.#tabs.postMessage({ do: "who?" } satisfies Note);
+  }
+
+  #acquire(steal = false): void {
+    const options: LockOptions = steal ? { steal: true } : { signal: this.#stop!.signal };
+    navigator.locks
+      .request("tidings-socket", options, async () => {
+        if (this.#stop!.signal.aborted) return;
+        await this.#own();
+        await new Promise<void>((resolve) => {
+          this.#release = resolve;
+        });
+      })
+      .catch((error: unknown) => {
+        if (this.#stop?.signal.aborted) return;
+        if (error instanceof DOMException && error.name === "AbortError") {
+          this.#ceased(); // another tab took it; queue up behind it
+          this.#acquire();
+        } else throw error;
+      });
+  }
+
+  async #own(): Promise<void> {
+    this.#core = new Core(await this.store.load());
+    this.#taken.clear();
+    this.#queue = [];
+    await this.#takeWishes();
+    this.#socket = new Socket(this.api, {
+      frame: (frame) => this.#put({ in: "frame", frame }),
+      closed: () => {
+        this.#put({ in: "closed" });
+        this.#link(navigator.onLine ? "waiting" : "offline");
+      },
+      connecting: () => {
+        if (state.link.value !== "offline" || navigator.onLine)
+          this.#link(state.link.value === "waiting" ? "waiting" : "connecting");
+      },
+    });
+    this.uploader.start();
+    void this.#refreshMe();
+  }
+
+  #ceased(): void {
+    this.#socket?.stop();
+    this.#socket = null;
+    this.#core = null;
+    this.#queue = [];
+    clearTimeout(this.#wake);
+    this.uploader.stop();
+  }
+
+  async #refreshMe(): Promise<void> {
+    const mine = await this.api.get<User>("/users/me").catch(() => null);
+    if (mine) await this.setMe(mine);
+  }
+
+  #nudge(): void {
+    if (!this.#stop || this.#stop.signal.aborted) return;
+    if (this.#socket) {
+      this.#socket.nudge();
+      this.uploader.start();
+      return;
+    }
+    const asked = Date.now();
+    this.#tabs.postMessage({ do: "who?" } satisfies Note);
+    setTimeout(() => {
+      const silent = this.#ownerAnswered < asked;
+      if (silent && !this.#socket && document.visibilityState === "visible" && !this.#stop?.signal.aborted) {
+        this.#stop?.abort();
+        this.#stop = new AbortController();
+        this.#acquire(true);
+      }
+    }, OWNER_SILENT_MS);
+  }
+
+  async #takeWishes(): Promise<void> {
+    for (const { n, wish } of await this.store.wishes()) {
+      if (this.#taken.has(n) || !this.#core) continue;
+      this.#taken.add(n);
+      this.#put(wish, n);
+    }
+  }
+
+  #put(input: Input, wish?: number): void {
+    if (!this.#core) return;
+    this.#queue.push(wish === undefined ? { input } : { input, wish });
+    if (!this.#working) void this.#work();
+  }
+
+  /** Steps in order; those that came together are committed together, then their effects are performed. */
+  async #work(): Promise<void> {
+    this.#working = true;
+    try {
+      while (this.#queue.length && this.#core) {
+        const core = this.#core;
+        const ops: Op[] = [];
+        const effects: Effect[] = [];
+        const wishes: number[] = [];
+        for (const { input, wish } of this.#queue.splice(0, BATCH)) {
+          const step = core.handle(input, Math.floor(performance.now()));
+          ops.push(...step.ops);
+          effects.push(...step.effects);
+          if (wish !== undefined) wishes.push(wish);
+        }
+        try {
+          await this.store.apply(ops, wishes);
+        } catch (error) {
+          await this.#broke(error);
+          return;
+        }
+        if (core !== this.#core) continue;
+        for (const effect of effects) this.#perform(effect);
+        if (core.online) this.#link(core.syncing ? "syncing" : "online");
+        this.#announce(ops);
+      }
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  /** The store took nothing of the step: begin again from what it holds, when there may be room. */
+  async #broke(error: unknown): Promise<void> {
+    console.error("the local store refused a step", error);
+    state.storageFull.value = error instanceof DOMException && error.name === "QuotaExceededError";
+    this.#ceased();
+    if (state.storageFull.value) await this.store.db.clear("blobs").catch(() => undefined);
+    setTimeout(() => {
+      if (!this.#stop?.signal.aborted && this.#release && !this.#core) void this.#own();
+    }, 5_000);
+  }
+
+  #perform(effect: Effect): void {
+    const { api } = this;
+    switch (effect.effect) {
+      case "sendFrame":
+        this.#socket?.send(effect.frame);
+        break;
+      case "sync": {
+        const { round, since, positions } = effect;
+        api.post<Synced>("/sync", { since, positions, limit: SYNC_LIMIT }).then(
+          (answer) => this.#put({ in: "synced", round, answer }),
+          (error: unknown) => this.#put({ in: "syncFailed", round, ...failure(error) }),
+        );
+        break;
+      }
+      case "fetch": {
+        const { round, chatId, after } = effect;
+        api.get<Page>(`/chats/${chatId}/messages?after=${after}&limit=100`).then(
+          (page) => this.#put({ in: "fetched", round, chatId, after, page }),
+          (error: unknown) => this.#put({ in: "fetchFailed", round, chatId, code: failure(error).code }),
+        );
+        break;
+      }
+      case "look": {
+        const { messageId } = effect;
+        api.get<Message>(`/messages/${messageId}`).then(
+          (message) => this.#put({ in: "looked", messageId, message }),
+          (error: unknown) =>
+            this.#put(
+              failure(error).code === "not_found"
+                ? { in: "looked", messageId, message: null }
+                : { in: "lookFailed", messageId },
+            ),
+        );
+        break;
+      }
+      case "wake":
+        clearTimeout(this.#wake);
+        this.#wake = setTimeout(
+          () => this.#put({ in: "tick" }),
+          Math.max(0, effect.atMs - Math.floor(performance.now())),
+        );
+        break;
+      case "tell":
+        this.#tabs.postMessage({ do: "tell", frame: effect.frame } satisfies Note);
+        this.#told(effect.frame);
+        break;
+    }
+  }
+
+  #announce(ops: Op[]): void {
+    const mine = this.store.userId;
+    const found = ops.flatMap((op) =>
+      op.op === "putMessage" && op.message.senderId !== mine && op.message.kind === "message" ? [op.message] : [],
+    );
+    if (found.length && this.#core && !this.#core.syncing) this.onIncoming(found);
+    if (ops.some((op) => op.op === "setEpoch") && this.#watched.size) this.#rewatch();
+  }
+
+  // -- between tabs ------------------------------------------------------------------------------------
+
+  #noted(note: Note): void {
+    switch (note.do) {
+      case "changed":
+        void this.#reread(note.changed);
+        break;
+      case "wish":
+        if (this.#core) void this.#takeWishes();
+        break;
+      case "say":
+        this.#socket?.send(note.frame);
+        break;
+      case "tell":
+        this.#told(note.frame);
+        break;
+      case "link":
+        this.#ownerAnswered = Date.now();
+        if (!this.#core) state.link.value = note.link;
+        break;
+      case "watch":
+        if (this.#socket) this.#watch(note.userIds);
+        break;
+      case "progress":
+        this.#progressed(note.id, note.share);
+        break;
+      case "cancel":
+        this.uploader.cancelHere(note.id);
+        break;
+      case "who?":
+        if (this.#core) {
+          this.#tabs.postMessage({ do: "link", link: state.link.value } satisfies Note);
+          void this.#takeWishes();
+          this.uploader.start();
+        }
+        break;
+      case "out":
+        void this.#end();
+        break;
+    }
+  }
+
+  #link(link: typeof state.link.value): void {
+    if (state.link.value === link) return;
+    const before = state.link.value;
+    state.link.value = link;
+    if (link === "online") {
+      state.loaded.value = true;
+      this.#rewatch();
+    }
+    if (before === "offline" || link === "online") this.uploader.start();
+    this.#tabs.postMessage({ do: "link", link } satisfies Note);
+  }
+
+  async #reread(changed: Changed): Promise<void> {
+    if (state.phase.value === "out") return;
+    const [found, waiting] = await Promise.all([this.store.chatsById(changed.chats ?? []), this.store.pending()]);
+    const drafts = changed.drafts ? await this.store.drafts() : null;
+    const people = changed.people ? await this.store.people() : null;
+    batch(() => {
+      state.pending.value = waiting;
+      if (changed.chats?.length) {
+        const next = new Map(state.chats.value);
+        for (const [id, row] of found) {
+          if (row) next.set(id, row);
+          else next.delete(id);
+        }
+        this.#meet([...found.values()].filter((row) => row !== undefined));
+        state.chats.value = next;
+        if (next.size) state.loaded.value = true;
+      }
+      if (drafts) state.drafts.value = new Map(drafts.map((draft) => [draft.chatId, draft]));
+      if (people) {
+        const next = new Map(state.people.value);
+        for (const user of people) next.set(user.id, user);
+        state.people.value = next;
+      }
+    });
+    if (changed.chats?.length) {
+      const ids = new Set(changed.chats);
+      for (const listener of state.onTouched) listener(ids);
+    }
+  }
+
+  /** The other side of a direct chat comes with the chat. */
+  #meet(rows: ChatRow[]): void {
+    const peers = rows.map((row) => row.chat.peer).filter((peer) => peer !== null && peer !== undefined);
+    if (!peers.length) return;
+    const next = new Map(state.people.value);
+    for (const peer of peers) next.set(peer.id, peer);
+    state.people.value = next;
+  }
+
+  #told(frame: Frame): void {
+    if (frame.type === "typing.start" || frame.type === "typing.stop")
+      this.#typed(frame.chatId, frame.userId, frame.type === "typing.start");
+    else if (frame.type === "presence.updated") {
+      const next = new Map(state.presence.value);
+      next.set(frame.userId, { online: frame.status === "online", lastSeen: frame.lastSeen ?? null });
+      state.presence.value = next;
+    } else if (frame.type === "error" && this.#core && frame.ref) {
+      // What was foretold of this change did not come to be: show the message as it is.
+      const messageId = String(frame.ref).split(".")[0]!;
+      this.api.get<Message>(`/messages/${messageId}`).then(
+        (message) => this.store.apply([{ op: "updateMessage", message }]),
+        () => undefined,
+      );
+      this.onRefused(frame.code);
+    } else for (const listener of this.onTold) listener(frame);
+  }
+
+  onRefused: (code: string) => void = () => undefined;
+  readonly onTold = new Set<(frame: Frame) => void>();
+
+  #typed(chatId: string, userId: string, on: boolean): void {
+    const key = `${chatId}.${userId}`;
+    clearTimeout(this.#typingTimers.get(key));
+    const others = (state.typing.value.get(chatId) ?? []).filter((id) => id !== userId);
+    const next = new Map(state.typing.value);
+    if (on) {
+      next.set(chatId, [...others, userId]);
+      this.#typingTimers.set(
+        key,
+        setTimeout(() => this.#typed(chatId, userId, false), TYPING_MS),
+      );
+    } else if (others.length) next.set(chatId, others);
+    else next.delete(chatId);
+    state.typing.value = next;
+  }
+
+  #progressed(id: string, share: number | null): void {
+    const next = new Map(state.progress.value);
+    if (share === null) next.delete(id);
+    else next.set(id, share);
+    state.progress.value = next;
+  }
+
+  // -- what actions use ----------------------------------------------------------------------------------
+
+  async wish(wish: Wish): Promise<void> {
+    await this.store.wish(wish);
+    if (this.#core) await this.#takeWishes();
+    else this.#tabs.postMessage({ do: "wish" } satisfies Note);
+  }
+
+  /** A frame that is not kept when there is no connection: typing. */
+  sayFrame(frame: Frame): void {
+    if (this.#socket) this.#socket.send(frame);
+    else this.#tabs.postMessage({ do: "say", frame } satisfies Note);
+  }
+
+  /** Be told of these people's presence from now on. */
+  watch(userIds: string[]): void {
+    if (!userIds.length) return;
+    if (this.#socket) this.#watch(userIds);
+    else this.#tabs.postMessage({ do: "watch", userIds } satisfies Note);
+  }
+
+  #watch(userIds: string[]): void {
+    for (const id of userIds) this.#watched.set(id, Date.now());
+    const oldest = [...this.#watched].sort((a, b) => a[1] - b[1]).slice(0, Math.max(0, this.#watched.size - 200));
+    for (const [id] of oldest) this.#watched.delete(id);
+    if (oldest.length) this.#socket?.send({ type: "presence.unsubscribe", userIds: oldest.map(([id]) => id) });
+    this.#socket?.send({ type: "presence.subscribe", userIds });
+  }
+
+  #rewatch(): void {
+    if (this.#watched.size) this.#socket?.send({ type: "presence.subscribe", userIds: [...this.#watched.keys()] });
+  }
+
+  progress(id: string, share: number | null): void {
+    this.#progressed(id, share);
+    this.#tabs.postMessage({ do: "progress", id, share } satisfies Note);
+  }
+
+  /** A file was put into the store: whoever owns the socket sends it. */
+  uploadAdded(): void {
+    if (this.#core) this.uploader.start();
+    else this.#tabs.postMessage({ do: "who?" } satisfies Note);
+  }
+
+  cancelUpload(id: string): void {
+    this.uploader.cancelHere(id);
+    this.#tabs.postMessage({ do: "cancel", id } satisfies Note);
+  }
+
+  get owns(): boolean {
+    return this.#core !== null;
+  }
+}
+
+export function failure(error: unknown): { code: string; retryAfterMs: number | null } {
+  if (error instanceof Refusal) return { code: error.code, retryAfterMs: error.retryAfterMs };
+  return { code: "unreachable", retryAfterMs: null };
+}
+
+function deviceName(): string {
+  const agent = navigator.userAgent;
+  const browser = /Firefox|Edg|Chrome|Safari/.exec(agent)?.[0]?.replace("Edg", "Edge") ?? "Browser";
+  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent)?.[0] ?? "";
+  return system ? `${browser} · ${system}` : browser;
+}

@@ -1,0 +1,65 @@
+/** What the views show, as signals. Filled from the store by the engine; nothing else writes here. */
+
+import { computed, signal } from "@preact/signals";
+import type { ChatRow, Draft } from "../store/schema";
+import type { User } from "../sync/wire";
+
+/** `starting`: the store is being opened. `profile`: signed in, but nobody yet. */
+export const phase = signal<"starting" | "out" | "profile" | "in">("starting");
+
+/** `offline`: no network, as the browser says. `waiting`: the server does not answer. */
+export const link = signal<"offline" | "waiting" | "connecting" | "syncing" | "online">("connecting");
+
+export const me = signal<User | null>(null);
+export const chats = signal<ReadonlyMap<string, ChatRow>>(new Map());
+export const drafts = signal<ReadonlyMap<string, Draft>>(new Map());
+export const people = signal<ReadonlyMap<string, User>>(new Map());
+/** What the person did that the server has not answered. */
+export const pending = signal(0);
+/** chat -> people who type in it. */
+export const typing = signal<ReadonlyMap<string, readonly string[]>>(new Map());
+export const presence = signal<ReadonlyMap<string, { online: boolean; lastSeen: string | null }>>(new Map());
+/** upload -> share gone, 0 to 1. */
+export const progress = signal<ReadonlyMap<string, number>>(new Map());
+/** Set once the first list was read from the store. */
+export const loaded = signal(false);
+/** The local store took no more. */
+export const storageFull = signal(false);
+
+export const ordered = computed(() =>
+  [...chats.value.values()].sort(
+    (a, b) => Number(b.chat.settings.pinned) - Number(a.chat.settings.pinned) || b.activity - a.activity,
+  ),
+);
+
+export function isMuted(row: ChatRow): boolean {
+  const until = row.chat.settings.mutedUntil;
+  return until !== null && Date.parse(until) > Date.now();
+}
+
+export const totalUnread = computed(() =>
+  [...chats.value.values()].reduce(
+    (sum, row) => sum + (isMuted(row) || row.chat.settings.archived ? 0 : row.unread),
+    0,
+  ),
+);
+
+/** Told the chats whose rows changed. */
+export const onTouched = new Set<(chatIds: ReadonlySet<string>) => void>();
+
+export interface Toast {
+  text: string;
+  action?: { label: string; run(): void };
+}
+
+export const toast = signal<Toast | null>(null);
+let toastTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** A short word to the person, spoken by screen readers too. */
+export function say(text: string, action?: Toast["action"]): void {
+  clearTimeout(toastTimer);
+  toast.value = action ? { text, action } : { text };
+  toastTimer = setTimeout(() => {
+    toast.value = null;
+  }, 6_000);
+}

@@ -1,0 +1,341 @@
+/** The core's operations on the store: one step, one transaction. */
+
+import type { IDBPTransaction, StoreNames } from "idb";
+import type { Op } from "../sync/model";
+import type { Message } from "../sync/wire";
+import { type ChatRow, type Db, type Row, type RowState, type Schema, UNSENT } from "./schema";
+import { shelfOf, textOf, wordsOf } from "./text";
+
+export const PARTS = [
+  "chats",
+  "positions",
+  "messages",
+  "outbox",
+  "wishes",
+  "marks",
+  "unsentReads",
+  "hidden",
+  "stale",
+  "facts",
+  "drafts",
+  "uploads",
+  "members",
+] as const satisfies StoreNames<Schema>[];
+
+type Part = (typeof PARTS)[number];
+export type Tx = IDBPTransaction<Schema, Part[], "readwrite">;
+
+const UNREAD_MAX = 1000; // counted no further; the badge says 999+
+
+/** Operations that promise something to the person: on disk before anything is sent. */
+const PROMISES = new Set<Op["op"]>(["outboxPut", "putOptimistic", "setUnsentRead"]);
+
+export function begin(db: Db, durability: "strict" | "relaxed"): Tx {
+  return db.transaction([...PARTS], "readwrite", { durability });
+}
+
+/** Apply a step. `wishes`: those that led to it, gone with it. Answers the chats whose rows changed. */
+export async function apply(db: Db, userId: string, ops: Op[], wishes: number[] = []): Promise<string[]> {
+  if (!ops.length && !wishes.length) return [];
+  const tx = begin(db, ops.some((op) => PROMISES.has(op.op)) ? "strict" : "relaxed");
+  const touched = new Set<string>();
+  const hidden = ops.some((op) => op.op === "putMessage")
+    ? new Set(await tx.objectStore("hidden").getAllKeys())
+    : new Set<string>();
+  for (const op of ops) await one(tx, userId, op, touched, hidden);
+  for (const n of wishes) await tx.objectStore("wishes").delete(n);
+  for (const chatId of touched) await summarise(tx, userId, chatId);
+  await tx.done;
+  return [...touched];
+}
+
+async function one(tx: Tx, userId: string, op: Op, touched: Set<string>, hidden: Set<string>): Promise<void> {
+  if ("chatId" in op) touched.add(op.chatId);
+  switch (op.op) {
+    case "putMessage":
+      touched.add(op.message.chatId);
+      await putMessage(tx, userId, op.message, hidden);
+      break;
+    case "updateMessage": {
+      const row = await tx.objectStore("messages").get(op.message.messageId);
+      if (row) {
+        touched.add(row.chatId);
+        const starred = op.message.starred ?? row.message.starred;
+        await tx.objectStore("messages").put(index({ ...row, message: { ...op.message, starred } }));
+      }
+      break;
+    }
+    case "putOptimistic": {
+      const row = optimistic(userId, op, "pending");
+      const held = await tx.objectStore("messages").get(row.id);
+      if (!held) await tx.objectStore("messages").add(row);
+      else if (held.state === "uploading") await tx.objectStore("messages").put({ ...row, place: held.place });
+      break;
+    }
+    case "markSent": {
+      const row = await tx.objectStore("messages").get(`~${op.clientMsgId}`);
+      if (row) {
+        await tx.objectStore("messages").delete(row.id);
+        const { messageId, seq, createdAt } = op;
+        const message = { ...row.message, messageId, seq, createdAt };
+        await tx.objectStore("messages").put(index({ ...row, id: messageId, place: seq, state: "stored", message }));
+      }
+      break;
+    }
+    case "markFailed":
+      await setState(tx, op.clientMsgId, "failed", op.code);
+      break;
+    case "markPending":
+      await setState(tx, op.clientMsgId, "pending");
+      break;
+    case "setContent":
+      await change(tx, op.messageId, { content: op.content, editedAt: op.editedAt });
+      break;
+    case "setDeleted":
+      await change(tx, op.messageId, {
+        content: null,
+        deletedAt: op.at ?? "",
+        deletedBy: op.userId,
+        reactions: [],
+      });
+      break;
+    case "setVotes":
+      await change(tx, op.messageId, { votes: op.votes });
+      break;
+    case "setPinned": {
+      const row = await tx.objectStore("messages").get(op.messageId);
+      if (row) await tx.objectStore("messages").put({ ...row, pinned: op.pinned });
+      const held = await tx.objectStore("chats").get(op.chatId);
+      if (held) {
+        const others = (held.chat.pinnedMessageIds ?? []).filter((id) => id !== op.messageId);
+        held.chat.pinnedMessageIds = op.pinned ? [...others, op.messageId] : others;
+        await tx.objectStore("chats").put(held);
+      }
+      break;
+    }
+    case "setStale":
+      if (op.stale) await tx.objectStore("stale").put(1, op.messageId);
+      else await tx.objectStore("stale").delete(op.messageId);
+      break;
+    case "hide":
+      for (const id of op.messageIds) {
+        hidden.add(id);
+        await tx.objectStore("hidden").put(1, id);
+        const row = await tx.objectStore("messages").get(id);
+        if (row) {
+          touched.add(row.chatId);
+          await tx.objectStore("messages").delete(id);
+        }
+      }
+      break;
+    case "setPosition":
+      await tx.objectStore("positions").put(op.seq, op.chatId);
+      break;
+    case "putChat": {
+      touched.add(op.chat.id);
+      const held = await tx.objectStore("chats").get(op.chat.id);
+      await tx.objectStore("chats").put({ ...(held ?? blank(op.chat.id)), chat: op.chat });
+      break;
+    }
+    case "dropChat":
+      await dropChat(tx, op.chatId);
+      break;
+    case "dropLog":
+      await dropLog(tx, touched);
+      break;
+    case "setSince":
+      await tx.objectStore("facts").put(op.since, "since");
+      break;
+    case "setEpoch":
+      await tx.objectStore("facts").put(op.logEpoch, "logEpoch");
+      break;
+    case "outboxPut":
+      if ((await tx.objectStore("outbox").index("id").getKey(op.entry.id)) === undefined)
+        await tx.objectStore("outbox").add({ ...op.entry });
+      break;
+    case "outboxDone": {
+      const key = await tx.objectStore("outbox").index("id").getKey(op.id);
+      if (key !== undefined) await tx.objectStore("outbox").delete(key);
+      break;
+    }
+    case "setMark": {
+      const marks = tx.objectStore("marks");
+      const held = await marks.get([op.chatId, op.userId, op.status]);
+      if (!held || held.seq < op.seq)
+        await marks.put({ chatId: op.chatId, userId: op.userId, status: op.status, seq: op.seq });
+      break;
+    }
+    case "setUnsentRead":
+      if (op.seq === null) await tx.objectStore("unsentReads").delete(op.chatId);
+      else await tx.objectStore("unsentReads").put(op.seq, op.chatId);
+      break;
+  }
+}
+
+let lastPlace = 0;
+
+/** After everything written before, also by the clock of another tab within a millisecond. */
+export function unsentPlace(createdAt: string): number {
+  lastPlace = Math.max(lastPlace + 1, UNSENT + Date.parse(createdAt) * 8);
+  return lastPlace;
+}
+
+/** A row of one's own that has no number yet. */
+export function optimistic(
+  userId: string,
+  given: {
+    chatId: string;
+    clientMsgId: string;
+    content: Message["content"];
+    createdAt: string;
+    replyTo?: string | null;
+    mentions?: string[];
+  },
+  state: RowState,
+): Row {
+  return index({
+    id: `~${given.clientMsgId}`,
+    chatId: given.chatId,
+    place: unsentPlace(given.createdAt),
+    state,
+    message: {
+      kind: "message",
+      messageId: null,
+      seq: null,
+      chatId: given.chatId,
+      senderId: userId,
+      clientMsgId: given.clientMsgId,
+      content: given.content,
+      replyTo: given.replyTo ? { messageId: given.replyTo } : null,
+      mentions: given.mentions ?? [],
+      createdAt: given.createdAt,
+      reactions: [],
+    },
+  });
+}
+
+/** With what it is found by. */
+export function index(row: Row): Row {
+  const { words: _words, shelf: _shelf, error, ...rest } = row;
+  const words = wordsOf(textOf(rest.message.content));
+  const shelf = rest.message.seq === null ? undefined : shelfOf(rest.message);
+  return {
+    ...rest,
+    ...(error && rest.state === "failed" ? { error } : {}),
+    ...(words.length ? { words } : {}),
+    ...(shelf ? { shelf } : {}),
+  };
+}
+
+async function putMessage(tx: Tx, userId: string, message: Message, hidden: Set<string>): Promise<void> {
+  const messages = tx.objectStore("messages");
+  if (message.senderId === userId && message.clientMsgId) await messages.delete(`~${message.clientMsgId}`);
+  if (hidden.has(message.messageId)) return;
+  const held = await messages.get(message.messageId);
+  const starred = message.starred ?? held?.message.starred;
+  await messages.put(
+    index({
+      id: message.messageId,
+      chatId: message.chatId,
+      place: message.seq,
+      state: "stored",
+      pinned: held?.pinned ?? false,
+      message: starred === undefined ? message : { ...message, starred },
+    }),
+  );
+}
+
+async function setState(tx: Tx, clientMsgId: string, state: RowState, error?: string): Promise<void> {
+  const row = await tx.objectStore("messages").get(`~${clientMsgId}`);
+  if (row) await tx.objectStore("messages").put(index({ ...row, state, error }));
+}
+
+/** A change of a message that is held and not deleted. */
+export async function change(tx: Tx, messageId: string, fields: Partial<Message>): Promise<void> {
+  const row = await tx.objectStore("messages").get(messageId);
+  if (row && !row.message.deletedAt)
+    await tx.objectStore("messages").put(index({ ...row, message: { ...row.message, ...fields } }));
+}
+
+async function dropChat(tx: Tx, chatId: string): Promise<void> {
+  for (const part of ["chats", "positions", "unsentReads", "drafts", "members"] as const)
+    await tx.objectStore(part).delete(chatId);
+  for (const key of await tx.objectStore("messages").index("place").getAllKeys(chat(chatId)))
+    await tx.objectStore("messages").delete(key);
+  for (const key of await tx.objectStore("marks").index("chatId").getAllKeys(chatId))
+    await tx.objectStore("marks").delete(key);
+  for (const entry of await tx.objectStore("outbox").getAll())
+    if (entry.chatId === chatId) await tx.objectStore("outbox").delete(entry.n!);
+  for (const upload of await tx.objectStore("uploads").getAll())
+    if (upload.chatId === chatId) await tx.objectStore("uploads").delete(upload.id);
+}
+
+/** Stored messages and positions go; what was never answered stays. */
+async function dropLog(tx: Tx, touched: Set<string>): Promise<void> {
+  const messages = tx.objectStore("messages");
+  const unsent: Row[] = [];
+  for (let cursor = await messages.openCursor(); cursor; cursor = await cursor.continue()) {
+    touched.add(cursor.value.chatId);
+    if (cursor.value.state !== "stored") unsent.push(cursor.value);
+  }
+  await messages.clear();
+  for (const row of unsent) await messages.put(row);
+  await tx.objectStore("positions").clear();
+  await tx.objectStore("stale").clear();
+}
+
+export const chat = (chatId: string) => IDBKeyRange.bound([chatId, -1], [chatId, Number.MAX_VALUE]);
+
+function blank(id: string): Omit<ChatRow, "chat"> {
+  return {
+    id,
+    last: null,
+    unread: 0,
+    mentioned: false,
+    readSeq: 0,
+    othersReadSeq: 0,
+    othersDeliveredSeq: 0,
+    activity: 0,
+  };
+}
+
+/** What the chat list shows of a chat, derived anew from its rows and marks. */
+export async function summarise(tx: Tx, userId: string, chatId: string): Promise<void> {
+  const row = await tx.objectStore("chats").get(chatId);
+  if (!row) return;
+  const { chat: it } = row;
+  const mine = { read: 0, delivered: 0 };
+  const others = { read: 0, delivered: 0 };
+  for (const mark of await tx.objectStore("marks").index("chatId").getAll(chatId)) {
+    const side = mark.userId === userId ? mine : others;
+    side[mark.status] = Math.max(side[mark.status], mark.seq);
+  }
+  const alone = it.type === "direct" ? others : { read: 0, delivered: 0 }; // of a group only the server knows the slowest
+  row.readSeq = Math.max(it.readSeq, mine.read);
+  row.othersReadSeq = Math.max(it.othersReadSeq, alone.read);
+  row.othersDeliveredSeq = Math.max(it.othersDeliveredSeq, alone.delivered, row.othersReadSeq);
+
+  const position = (await tx.objectStore("positions").get(chatId)) ?? 0;
+  const place = tx.objectStore("messages").index("place");
+  const newest = await place.openCursor(chat(chatId), "prev");
+  row.last = newest?.value ?? null;
+  const behind = position < it.lastSeq; // the server counts until everything is here
+  if (behind && it.lastMessage && (!row.last || row.last.place < it.lastMessage.seq)) {
+    const id = it.lastMessage.messageId;
+    row.last = { id, chatId, place: it.lastMessage.seq, state: "stored", message: it.lastMessage };
+  }
+  if (behind && row.readSeq <= it.readSeq) {
+    row.unread = it.unreadCount;
+    row.mentioned = it.mentionCount > 0;
+  } else {
+    const from = Math.max(row.readSeq, it.joinedSeq - 1);
+    const range = IDBKeyRange.bound([chatId, from], [chatId, UNSENT], true, true);
+    const unread = (await place.getAll(range, UNREAD_MAX)).filter(
+      ({ message }) => message.kind === "message" && !message.deletedAt && message.senderId !== userId,
+    );
+    row.unread = unread.length;
+    row.mentioned = unread.some(({ message }) => message.mentions?.includes(userId));
+  }
+  row.activity = Date.parse(row.last?.message.createdAt ?? it.createdAt);
+  await tx.objectStore("chats").put(row);
+}

@@ -1,0 +1,373 @@
+/** The local store as the engine and the views use it. Every write names the chats it changed to `onChange`. */
+
+import type { Op, State, Wish } from "../sync/model";
+import type { Member, Message, Reaction, User } from "../sync/wire";
+import { apply, begin, change, chat, index, optimistic, PARTS, summarise, type Tx } from "./apply";
+import { type ChatRow, type Db, type Draft, NAME, open, type Row, UNSENT, type Upload } from "./schema";
+import { wordsOf } from "./text";
+
+export interface Changed {
+  chats?: string[];
+  drafts?: string[];
+  people?: string[];
+}
+
+const MEDIA_QUOTA = 200 * 1024 * 1024; // bytes of pictures and files kept for offline
+
+export class Store {
+  userId = "";
+  onChange: (changed: Changed) => void = () => undefined;
+
+  private constructor(readonly db: Db) {}
+
+  static async open(name = NAME): Promise<Store> {
+    const store = new Store(await open(name));
+    store.userId = ((await store.db.get("facts", "userId")) as string | undefined) ?? "";
+    return store;
+  }
+
+  close(): void {
+    this.db.close();
+  }
+
+  /** The store belongs to this person from now on; another's things go. */
+  async begin(userId: string): Promise<void> {
+    if (this.userId !== userId) {
+      await this.wipe();
+      await this.db.put("facts", userId, "userId");
+    }
+    this.userId = userId;
+  }
+
+  /** Everything goes: signed out. */
+  async wipe(): Promise<void> {
+    const names = [...this.db.objectStoreNames];
+    const tx = this.db.transaction(names, "readwrite", { durability: "strict" });
+    await Promise.all(names.map((name) => tx.objectStore(name).clear()));
+    await tx.done;
+    this.userId = "";
+  }
+
+  // -- the core's side -----------------------------------------------------------------------------
+
+  /** What the core starts with. */
+  async load(): Promise<State> {
+    const tx = this.db.transaction([...PARTS]);
+    const [since, logEpoch, chatIds, seqs, outbox, readIds, reads, stale] = await Promise.all([
+      tx.objectStore("facts").get("since"),
+      tx.objectStore("facts").get("logEpoch"),
+      tx.objectStore("positions").getAllKeys(),
+      tx.objectStore("positions").getAll(),
+      tx.objectStore("outbox").getAll(),
+      tx.objectStore("unsentReads").getAllKeys(),
+      tx.objectStore("unsentReads").getAll(),
+      tx.objectStore("stale").getAllKeys(),
+    ]);
+    return {
+      userId: this.userId,
+      since: (since as string | undefined) ?? null,
+      logEpoch: (logEpoch as string | undefined) ?? null,
+      positions: Object.fromEntries(chatIds.map((id, i) => [id, seqs[i]!])),
+      outbox: outbox.map(({ id, chatId, frame }) => ({ id, chatId, frame })),
+      unsentReads: Object.fromEntries(readIds.map((id, i) => [id, reads[i]!])),
+      stale,
+    };
+  }
+
+  async apply(ops: Op[], wishes: number[] = []): Promise<void> {
+    const chats = await apply(this.db, this.userId, ops, wishes);
+    if (chats.length) this.onChange({ chats });
+  }
+
+  /** What the person did, on disk before it is shown as done: the tab that owns the socket takes it from here. */
+  async wish(wish: Wish): Promise<void> {
+    const tx = begin(this.db, "strict");
+    await tx.objectStore("wishes").add({ wish });
+    let chatId = wish.in === "again" ? wish.entry.chatId : wish.chatId;
+    if (wish.in === "send") {
+      const row = optimistic(this.userId, wish, "pending");
+      const held = await tx.objectStore("messages").get(row.id);
+      await tx.objectStore("messages").put(held ? { ...row, place: held.place } : row);
+      await tx.objectStore("uploads").delete(wish.clientMsgId);
+    } else if (wish.in === "ask") {
+      chatId = (await foretell(tx, this.userId, wish.frame)) ?? chatId;
+    } else if (wish.in === "read") {
+      const held = await tx.objectStore("marks").get([wish.chatId, this.userId, "read"]);
+      if (!held || held.seq < wish.seq)
+        await tx.objectStore("marks").put({ chatId, userId: this.userId, status: "read", seq: wish.seq });
+    }
+    await summarise(tx, this.userId, chatId);
+    await tx.done;
+    this.onChange({ chats: [chatId] });
+  }
+
+  async wishes(): Promise<{ n: number; wish: Wish }[]> {
+    return (await this.db.getAll("wishes")) as { n: number; wish: Wish }[];
+  }
+
+  /** How much of what the person did has not been answered. */
+  async pending(): Promise<number> {
+    const tx = this.db.transaction(["outbox", "wishes", "uploads"]);
+    const [outbox, wishes, uploads] = await Promise.all([
+      tx.objectStore("outbox").count(),
+      tx.objectStore("wishes").getAll(),
+      tx.objectStore("uploads").count(),
+    ]);
+    return outbox + uploads + wishes.filter(({ wish }) => wish.in !== "read").length;
+  }
+
+  /** Messages as the server has them now, outside of the log's order: put only beyond the position, where the log
+   * will tell of them again. */
+  async foresee(chatId: string, messages: Message[]): Promise<void> {
+    const tx = begin(this.db, "relaxed");
+    const position = (await tx.objectStore("positions").get(chatId)) ?? 0;
+    const hidden = new Set(await tx.objectStore("hidden").getAllKeys());
+    for (const message of messages)
+      if (message.seq > position && !hidden.has(message.messageId))
+        await tx
+          .objectStore("messages")
+          .put(index({ id: message.messageId, chatId, place: message.seq, state: "stored", message }));
+    await tx.done;
+    this.onChange({ chats: [chatId] });
+  }
+
+  async star(messageId: string, starred: boolean): Promise<void> {
+    const tx = begin(this.db, "relaxed");
+    await change(tx, messageId, { starred });
+    const row = await tx.objectStore("messages").get(messageId);
+    await tx.done;
+    if (row) this.onChange({ chats: [row.chatId] });
+  }
+
+  // -- files on their way ----------------------------------------------------------------------------
+
+  async addUpload(upload: Upload): Promise<void> {
+    const tx = begin(this.db, "strict");
+    await tx.objectStore("uploads").put(upload);
+    const row = optimistic(
+      this.userId,
+      { ...upload, clientMsgId: upload.id, content: upload.draft, replyTo: upload.replyTo },
+      "uploading",
+    );
+    const held = await tx.objectStore("messages").get(row.id);
+    await tx.objectStore("messages").put(held ? { ...row, place: held.place } : row);
+    await summarise(tx, this.userId, upload.chatId);
+    await tx.done;
+    this.onChange({ chats: [upload.chatId] });
+  }
+
+  async failUpload(id: string, code: string): Promise<void> {
+    const tx = begin(this.db, "strict");
+    const [upload, row] = [await tx.objectStore("uploads").get(id), await tx.objectStore("messages").get(`~${id}`)];
+    if (upload) await tx.objectStore("uploads").put({ ...upload, error: code });
+    if (row) await tx.objectStore("messages").put(index({ ...row, state: "failed", error: code }));
+    await tx.done;
+    if (row) this.onChange({ chats: [row.chatId] });
+  }
+
+  uploads(): Promise<Upload[]> {
+    return this.db.getAll("uploads");
+  }
+
+  upload(id: string): Promise<Upload | undefined> {
+    return this.db.get("uploads", id);
+  }
+
+  /** A row that was never sent goes, with its file. */
+  async discard(row: Row): Promise<void> {
+    const tx = begin(this.db, "strict");
+    await tx.objectStore("messages").delete(row.id);
+    await tx.objectStore("uploads").delete(row.id.slice(1));
+    await summarise(tx, this.userId, row.chatId);
+    await tx.done;
+    this.onChange({ chats: [row.chatId] });
+  }
+
+  // -- the reader's side -----------------------------------------------------------------------------
+
+  chats(): Promise<ChatRow[]> {
+    return this.db.getAll("chats");
+  }
+
+  async chatsById(ids: string[]): Promise<Map<string, ChatRow | undefined>> {
+    const tx = this.db.transaction("chats");
+    return new Map(await Promise.all(ids.map(async (id) => [id, await tx.store.get(id)] as const)));
+  }
+
+  row(id: string): Promise<Row | undefined> {
+    return this.db.get("messages", id);
+  }
+
+  /** Rows from one place to another, both included. */
+  between(chatId: string, from: number, to: number): Promise<Row[]> {
+    return this.db.getAllFromIndex("messages", "place", IDBKeyRange.bound([chatId, from], [chatId, to]));
+  }
+
+  after(chatId: string, place: number, count: number): Promise<Row[]> {
+    const range = IDBKeyRange.bound([chatId, place], [chatId, Number.MAX_VALUE], true);
+    return this.db.getAllFromIndex("messages", "place", range, count);
+  }
+
+  /** The last `count` rows before a place. Numbers are nearly dense, so a range is asked, and widened if need be. */
+  async before(chatId: string, place: number, count: number): Promise<Row[]> {
+    let unsent: Row[] = [];
+    let top = place;
+    if (place > UNSENT) {
+      unsent = await this.between(chatId, UNSENT, place - 1);
+      top = UNSENT;
+      const range = IDBKeyRange.bound([chatId, -1], [chatId, UNSENT], false, true);
+      const newest = await this.db.transaction("messages").store.index("place").openKeyCursor(range, "prev");
+      top = newest ? (newest.key as [string, number])[1] + 1 : 0;
+    }
+    const wanted = count - unsent.length;
+    for (let width = wanted * 2; wanted > 0 && top > 0; width *= 8) {
+      const found = await this.between(chatId, Math.max(0, top - width), top - 1);
+      if (found.length >= wanted || width >= top) return [...found.slice(-wanted), ...unsent];
+    }
+    return unsent.slice(-count);
+  }
+
+  async shelf(chatId: string, shelf: NonNullable<Row["shelf"]>, count = 300): Promise<Row[]> {
+    const range = IDBKeyRange.bound([chatId, shelf, 0], [chatId, shelf, Number.MAX_VALUE]);
+    return (await this.db.getAllFromIndex("messages", "shelf", range)).slice(-count).reverse();
+  }
+
+  /** Messages that hold every word of the query, as beginnings of words, newest first. */
+  async search(query: string, chatId?: string, count = 60): Promise<Row[]> {
+    const words = wordsOf(query);
+    if (!words.length) return [];
+    const tx = this.db.transaction("messages");
+    const hits = await Promise.all(
+      words.map(async (word) => {
+        const range = IDBKeyRange.bound(word, `${word}\uffff`);
+        return new Set(await tx.store.index("words").getAllKeys(range));
+      }),
+    );
+    hits.sort((a, b) => a.size - b.size);
+    const ids = [...hits[0]!].filter((id) => hits.every((set) => set.has(id)));
+    const rows = (await Promise.all(ids.slice(-2000).map((id) => tx.store.get(id)))).filter((row) => row !== undefined);
+    return rows
+      .filter((row) => !chatId || row.chatId === chatId)
+      .sort((a, b) => (a.message.createdAt < b.message.createdAt ? 1 : -1))
+      .slice(0, count);
+  }
+
+  async marks(chatId: string): Promise<Map<string, { delivered: number; read: number }>> {
+    const found = new Map<string, { delivered: number; read: number }>();
+    for (const mark of await this.db.getAllFromIndex("marks", "chatId", chatId)) {
+      const held = found.get(mark.userId) ?? { delivered: 0, read: 0 };
+      held[mark.status] = mark.seq;
+      found.set(mark.userId, held);
+    }
+    return found;
+  }
+
+  // -- people, drafts, files ---------------------------------------------------------------------------
+
+  people(): Promise<User[]> {
+    return this.db.getAll("people");
+  }
+
+  async putPeople(users: User[]): Promise<void> {
+    if (!users.length) return;
+    const tx = this.db.transaction("people", "readwrite");
+    await Promise.all(users.map((user) => tx.store.put(user)));
+    await tx.done;
+    this.onChange({ people: users.map((user) => user.id) });
+  }
+
+  members(chatId: string): Promise<Member[] | undefined> {
+    return this.db.get("members", chatId);
+  }
+
+  async putMembers(chatId: string, members: Member[]): Promise<void> {
+    await this.db.put("members", members, chatId);
+  }
+
+  drafts(): Promise<Draft[]> {
+    return this.db.getAll("drafts");
+  }
+
+  async putDraft(draft: Draft): Promise<void> {
+    if (draft.text.trim() || draft.replyTo) await this.db.put("drafts", draft);
+    else await this.db.delete("drafts", draft.chatId);
+    this.onChange({ drafts: [draft.chatId] });
+  }
+
+  async fact<T>(name: string): Promise<T | undefined> {
+    return (await this.db.get("facts", name)) as T | undefined;
+  }
+
+  async setFact(name: string, value: unknown): Promise<void> {
+    await this.db.put("facts", value, name);
+  }
+
+  async blob(id: string): Promise<Blob | undefined> {
+    return (await this.db.get("blobs", id))?.blob;
+  }
+
+  /** Kept until there is more than the quota, then the longest unused go. */
+  async putBlob(id: string, blob: Blob, now: number): Promise<void> {
+    const tx = this.db.transaction("blobs", "readwrite");
+    await tx.store.put({ id, blob, size: blob.size, usedAt: now });
+    const total = ((await this.db.get("facts", "blobBytes")) as number | undefined) ?? 0;
+    await tx.done;
+    if (total + blob.size <= MEDIA_QUOTA) {
+      await this.setFact("blobBytes", total + blob.size);
+      return;
+    }
+    const kept = await this.db.getAllFromIndex("blobs", "usedAt");
+    let left = kept.reduce((sum, one) => sum + one.size, 0);
+    for (const one of kept) {
+      if (left <= MEDIA_QUOTA / 2) break;
+      await this.db.delete("blobs", one.id);
+      left -= one.size;
+    }
+    await this.setFact("blobBytes", left);
+  }
+}
+
+/** What an edit, deletion, reaction or vote will look like, shown before the server has answered. */
+async function foretell(
+  tx: Tx,
+  userId: string,
+  frame: { type: string; [field: string]: unknown },
+): Promise<string | undefined> {
+  const messageId = frame.messageId as string;
+  const row = await tx.objectStore("messages").get(messageId);
+  if (!row) return undefined;
+  const { message } = row;
+  if (frame.type === "message.edit") {
+    const content = frame.content as Message["content"];
+    await change(tx, messageId, { content, editedAt: message.editedAt ?? message.createdAt });
+  } else if (frame.type === "message.delete" && frame.for === "me") {
+    await tx.objectStore("messages").delete(messageId);
+  } else if (frame.type === "message.delete") {
+    await change(tx, messageId, { content: null, deletedAt: message.createdAt, deletedBy: userId, reactions: [] });
+  } else if (frame.type === "message.react") {
+    await change(tx, messageId, { reactions: reacted(message.reactions ?? [], frame.emoji as string | null) });
+  } else if (frame.type === "message.vote") {
+    const chosen = frame.optionIds as string[];
+    const options = message.content?.kind === "poll" ? message.content.options : [];
+    const votes = options.map(({ id: optionId }) => {
+      const held = message.votes?.find((vote) => vote.optionId === optionId);
+      const [was, is] = [held?.mine ?? false, chosen.includes(optionId)];
+      return { optionId, mine: is, count: (held?.count ?? 0) + Number(is) - Number(was) };
+    });
+    await change(tx, messageId, { votes });
+  }
+  return row.chatId;
+}
+
+/** One's own reaction in place of an earlier one. */
+export function reacted(given: Reaction[], emoji: string | null): Reaction[] {
+  const rest = given
+    .map((one) => (one.mine ? { ...one, mine: false, count: one.count - 1 } : one))
+    .filter((one) => one.count > 0);
+  if (emoji === null) return rest;
+  const same = rest.find((one) => one.emoji === emoji);
+  if (!same) return [...rest, { emoji, count: 1, mine: true }];
+  return rest.map((one) => (one === same ? { ...one, mine: true, count: one.count + 1 } : one));
+}
+
+export { chat };

@@ -1,0 +1,332 @@
+/** What the local store holds after steps of the core, and that any interleaving ends in the server's state. */
+
+import "fake-indexeddb/auto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Store } from "../src/store/store";
+import { Core } from "../src/sync/core";
+import type { Effect, Frame, Input, Op, Synced } from "../src/sync/model";
+import type { Change, Chat, Message, Reaction } from "../src/sync/wire";
+
+const AT = "2026-01-01T00:00:00.000Z";
+let store: Store;
+let made = 0;
+
+beforeEach(async () => {
+  store = await Store.open(`test-${made++}`);
+  await store.begin("me");
+});
+afterEach(() => store.close());
+
+const chatOf = (lastSeq: number, fields: Partial<Chat> = {}): Chat => ({
+  id: "c",
+  type: "direct",
+  name: null,
+  description: null,
+  avatar: null,
+  peer: null,
+  memberCount: 2,
+  myRole: "member",
+  membership: "member",
+  joinedSeq: 1,
+  leftSeq: null,
+  lastSeq,
+  lastMessage: null,
+  unreadCount: 0,
+  mentionCount: 0,
+  readSeq: 0,
+  deliveredSeq: 0,
+  othersReadSeq: 0,
+  othersDeliveredSeq: 0,
+  settings: { mutedUntil: null, pinned: false, archived: false, markedUnread: false },
+  permissions: { send: "all", editInfo: "all", addMembers: "all" },
+  disappearingSeconds: null,
+  pinnedMessageIds: [],
+  createdAt: AT,
+  updatedAt: AT,
+  ...fields,
+});
+
+const messageOf = (seq: number, senderId: string, text: string, clientMsgId = `x${seq}`): Message => ({
+  kind: "message",
+  messageId: `m${seq}`,
+  chatId: "c",
+  senderId,
+  seq,
+  clientMsgId,
+  content: { kind: "text", text },
+  mentions: [],
+  reactions: [],
+  createdAt: AT,
+  editedAt: null,
+  deletedAt: null,
+});
+
+describe("the store", () => {
+  const folder = join(import.meta.dirname, "../../tests/scenarios");
+  test.each(readdirSync(folder).filter((name) => name.endsWith(".json")))("takes %s, twice", async (name) => {
+    const { steps } = JSON.parse(readFileSync(join(folder, name), "utf8")) as { steps: { ops: Op[] }[] };
+    for (const { ops } of steps) {
+      const given = ops.map((op) => (op.op === "putChat" ? { ...op, chat: { ...chatOf(0), ...op.chat } } : op));
+      await store.apply(given);
+      await store.apply(given); // a step is idempotent: it may be told again
+    }
+    const clients = (await store.before("c", Number.MAX_VALUE, 500)).map((row) => row.message.clientMsgId);
+    expect(new Set(clients).size).toBe(clients.length);
+  });
+
+  test("unread counts what others wrote beyond the read mark", async () => {
+    const put = (seq: number, who: string): Op => ({ op: "putMessage", message: messageOf(seq, who, "hi") });
+    await store.apply([{ op: "putChat", chat: chatOf(4) }]);
+    await store.apply([put(1, "bob"), put(2, "me"), put(3, "bob"), put(4, "bob")]);
+    await store.apply([{ op: "setPosition", chatId: "c", seq: 4 }]);
+    expect((await store.chats())[0]!.unread).toBe(3);
+    await store.wish({ in: "read", chatId: "c", seq: 3 });
+    expect((await store.chats())[0]!.unread).toBe(1);
+    await store.apply([{ op: "setDeleted", chatId: "c", messageId: "m4", userId: "bob", at: AT }]);
+    expect((await store.chats())[0]!.unread).toBe(0);
+  });
+
+  test("finds by the beginnings of words, without accents", async () => {
+    await store.apply([
+      { op: "putMessage", message: messageOf(1, "bob", "Grüße aus Köln") },
+      { op: "putMessage", message: messageOf(2, "bob", "nothing") },
+    ]);
+    expect((await store.search("gru kol")).map((row) => row.id)).toEqual(["m1"]);
+    expect(await store.search("gru berlin")).toEqual([]);
+  });
+
+  test("pages backwards over holes", async () => {
+    const seqs = [1, 2, 900, 901, 5000];
+    await store.apply(seqs.map((seq): Op => ({ op: "putMessage", message: messageOf(seq, "bob", "hi") })));
+    const places = async (place: number, count: number) =>
+      (await store.before("c", place, count)).map((row) => row.place);
+    expect(await places(Number.MAX_VALUE, 3)).toEqual([900, 901, 5000]);
+    expect(await places(900, 3)).toEqual([1, 2]);
+    expect(await places(1, 3)).toEqual([]);
+  });
+
+  test("what was never answered outlives a restore and a new person does not see the old one's", async () => {
+    await store.wish({
+      in: "send",
+      chatId: "c",
+      clientMsgId: "a",
+      content: { kind: "text", text: "x" },
+      createdAt: AT,
+    });
+    await store.apply([{ op: "putMessage", message: messageOf(1, "bob", "gone") }, { op: "dropLog" }]);
+    expect((await store.before("c", Number.MAX_VALUE, 9)).map((row) => row.id)).toEqual(["~a"]);
+    expect(await store.pending()).toBe(1);
+    await store.begin("someone");
+    expect(await store.before("c", Number.MAX_VALUE, 9)).toEqual([]);
+    expect(await store.pending()).toBe(0);
+  });
+});
+
+// -- any interleaving ends in the server's state ----------------------------------------------------------
+
+/** One chat as the contract describes it: a log, and messages as they are now. */
+class Server {
+  readonly log: (Message | Omit<Change, "message">)[] = [];
+  readonly now = new Map<string, Message>();
+  readonly reactions = new Map<string, Map<string, string>>();
+  frames: Frame[] = [];
+
+  post(senderId: string, clientMsgId: string, text: string): Message {
+    const held = this.log.find(
+      (one): one is Message => one.kind === "message" && one.senderId === senderId && one.clientMsgId === clientMsgId,
+    );
+    if (held) return held;
+    const message = messageOf(this.log.length + 1, senderId, text, clientMsgId);
+    this.log.push(message);
+    this.now.set(message.messageId, structuredClone(message));
+    this.frames.push({ type: "message.new", ...structuredClone(message) });
+    return message;
+  }
+
+  change(which: number, what: "edited" | "deleted" | "reaction"): void {
+    const targets = this.log.filter((one): one is Message => one.kind === "message");
+    if (!targets.length) return;
+    const target = this.now.get(targets[which % targets.length]!.messageId)!;
+    if (target.deletedAt) return;
+    const seq = this.log.length + 1;
+    const head = { messageId: target.messageId, chatId: "c", seq, targetSeq: target.seq, userId: "bob" };
+    if (what === "edited") {
+      Object.assign(target, { content: { kind: "text", text: `edited at ${seq}` }, editedAt: AT });
+      this.frames.push({ type: "message.edited", ...head, content: target.content, editedAt: AT });
+    } else if (what === "deleted") {
+      Object.assign(target, { content: null, deletedAt: AT, deletedBy: "bob", reactions: [] });
+      this.frames.push({ type: "message.deleted", ...head, for: "everyone", at: AT });
+    } else {
+      const emoji = seq % 2 ? "👍" : "❤️";
+      target.reactions = [{ emoji, count: 1, mine: false }] satisfies Reaction[];
+      this.frames.push({ type: "message.reaction", ...head, emoji });
+    }
+    this.log.push({ kind: "change", change: what, at: AT, ...head });
+  }
+
+  page(after: number, limit: number) {
+    const items = this.log.slice(after, after + limit).map((one) => {
+      const message = structuredClone(this.now.get(one.messageId)!);
+      return one.kind === "change" ? { ...one, message } : message;
+    });
+    const toSeq = after + items.length;
+    return { items, fromSeq: after + 1, toSeq, hasMore: toSeq < this.log.length };
+  }
+
+  sync(positions: Record<string, number>, limit: number): Synced {
+    const page = this.page(positions.c ?? 0, limit);
+    return {
+      chats: [chatOf(this.log.length)],
+      removed: [],
+      log: page.items.length ? { c: page } : {},
+      hidden: [],
+      since: `s${this.log.length}`,
+      hasMore: page.hasMore,
+      logEpoch: "e1",
+      serverTime: AT,
+    };
+  }
+}
+
+/** A device: core and store, effects waiting to be performed or lost. */
+class Device {
+  core!: Core;
+  at = 0;
+  effects: Effect[] = [];
+  online = false;
+  sent = 0;
+
+  constructor(
+    readonly store: Store,
+    readonly server: Server,
+  ) {}
+
+  /** A new start, as after a crash: from what the store holds. */
+  async start(): Promise<void> {
+    this.online = false;
+    this.effects = [];
+    this.core = new Core(await this.store.load());
+    for (const { n, wish } of await this.store.wishes()) await this.give(wish, [n]);
+  }
+
+  async give(input: Input, wishes: number[] = []): Promise<void> {
+    const { ops, effects } = this.core.handle(input, this.at);
+    await this.store.apply(ops, wishes);
+    this.effects.push(...effects.filter((one) => one.effect !== "wake" && one.effect !== "tell"));
+  }
+
+  async connect(): Promise<void> {
+    this.online = true;
+    this.server.frames = [];
+    this.effects = [];
+    const frame = { type: "ready", userId: "me", sessionId: "s", serverTime: AT, heartbeatSeconds: 30, logEpoch: "e1" };
+    await this.give({ in: "frame", frame });
+  }
+
+  async cut(): Promise<void> {
+    this.online = false;
+    this.effects = [];
+    this.server.frames = [];
+    await this.give({ in: "closed" });
+  }
+
+  async perform(limit = 3): Promise<void> {
+    const effect = this.effects.shift();
+    if (!effect || !this.online) return;
+    if (effect.effect === "sync")
+      await this.give({ in: "synced", round: effect.round, answer: this.server.sync(effect.positions, limit) });
+    else if (effect.effect === "fetch") {
+      const { round, chatId, after } = effect;
+      await this.give({ in: "fetched", round, chatId, after, page: this.server.page(after, limit) });
+    } else if (effect.effect === "look") {
+      const message = structuredClone(this.server.now.get(effect.messageId) ?? null);
+      await this.give({ in: "looked", messageId: effect.messageId, message });
+    } else if (effect.effect === "sendFrame" && effect.frame.type === "message.send") {
+      const { clientMsgId, content } = effect.frame;
+      const { messageId, seq, createdAt } = this.server.post("me", clientMsgId, content.text);
+      const frame = { type: "message.sent", clientMsgId, messageId, chatId: "c", seq, createdAt };
+      await this.give({ in: "frame", frame });
+    }
+  }
+
+  async frame(which: number): Promise<void> {
+    if (!this.online || !this.server.frames.length) return;
+    const [frame] = this.server.frames.splice(which % this.server.frames.length, 1);
+    await this.give({ in: "frame", frame: frame! });
+  }
+}
+
+const moves = fc.array(
+  fc.oneof(
+    fc.record({ do: fc.constant("post" as const), text: fc.string({ maxLength: 4 }) }),
+    fc.record({
+      do: fc.constant("change" as const),
+      which: fc.nat(20),
+      what: fc.constantFrom("edited" as const, "deleted" as const, "reaction" as const),
+    }),
+    fc.record({ do: fc.constantFrom("connect" as const, "cut" as const, "crash" as const, "tick" as const) }),
+    fc.record({ do: fc.constant("send" as const), offline: fc.boolean() }),
+    fc.record({ do: fc.constant("frame" as const), which: fc.nat(5) }),
+    fc.record({ do: fc.constant("lose" as const), which: fc.nat(5) }),
+    fc.record({ do: fc.constant("perform" as const) }),
+  ),
+  { maxLength: 40 },
+);
+
+test("whatever is lost, doubled, reordered or cut, the store ends in the server's state", async () => {
+  await fc.assert(
+    fc.asyncProperty(moves, async (given) => {
+      const fresh = await Store.open(`fuzz-${made++}`);
+      await fresh.begin("me");
+      const server = new Server();
+      const device = new Device(fresh, server);
+      await device.start();
+      for (const move of given) {
+        device.at += 60;
+        if (move.do === "post") server.post("bob", `b${server.log.length}`, move.text || "x");
+        else if (move.do === "change") server.change(move.which, move.what);
+        else if (move.do === "connect") await device.connect();
+        else if (move.do === "cut") await device.cut();
+        else if (move.do === "crash") await device.start();
+        else if (move.do === "tick") await device.give({ in: "tick" });
+        else if (move.do === "frame") await device.frame(move.which);
+        else if (move.do === "lose" && server.frames.length) server.frames.splice(move.which % server.frames.length, 1);
+        else if (move.do === "perform") await device.perform();
+        else if (move.do === "send") {
+          const clientMsgId = `a${device.sent++}`;
+          const content = { kind: "text" as const, text: clientMsgId };
+          await fresh.wish({ in: "send", chatId: "c", clientMsgId, content, createdAt: AT });
+          // Another tab may have written the wish: the owner finds it later, or after a crash.
+          if (!move.offline) {
+            const { n, wish } = (await fresh.wishes()).at(-1)!;
+            await device.give(wish, [n]);
+          }
+        }
+      }
+      await device.start();
+      await device.connect();
+      for (let i = 0; i < 400 && (device.effects.length || server.frames.length || !device.core.settled); i++) {
+        if (device.effects.length) await device.perform(5);
+        else if (server.frames.length) await device.frame(0);
+        else {
+          device.at += 1_100;
+          await device.give({ in: "tick" });
+        }
+      }
+      const rows = await fresh.before("c", Number.MAX_VALUE, 1_000);
+      const seen = rows.map(({ message: m }) => [m.messageId, m.content, m.deletedAt ?? null, m.reactions ?? []]);
+      const truth = server.log
+        .filter((one) => one.kind === "message")
+        .map((one) => server.now.get(one.messageId)!)
+        .map((m) => [m.messageId, m.content, m.deletedAt ?? null, m.reactions ?? []]);
+      expect(seen).toEqual(truth);
+      expect(await fresh.pending()).toBe(0);
+      expect(server.log.filter((one) => one.kind === "message" && one.senderId === "me").length).toBe(device.sent);
+      fresh.close();
+    }),
+    { numRuns: 150 },
+  );
+});
