@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _log = logging.get(__name__)
 Status = Literal["delivered", "read"]
 KNOWN_MARKS = 200_000
+GROUP_EVERY_S = 1.0  # a group of 1,024 readers would else tell of every mark of every reader
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -72,7 +73,9 @@ class Receipts:
         self._waiting: dict[tuple[str, str, Status], int] = {}
         self._written: OrderedDict[tuple[str, str, Status], int] = OrderedDict()
         self._wake = asyncio.Event()
-        self._flushed: asyncio.Future[None] | None = None
+        self._held: dict[tuple[str, str, Status], tuple[int, int, int]] = {}  # of groups: seq, old, at
+        self._told_at: dict[str, float] = {}
+        self._holding = asyncio.Event()
 
     async def mark(self, marks: Sequence[Mark]) -> list[ApiError | None]:
         """Take marks; those of strangers are refused. Returns before they are written: a lost one is sent again
@@ -124,8 +127,15 @@ class Receipts:
                 self._written.move_to_end(key)
             while len(self._written) > KNOWN_MARKS:
                 self._written.popitem(last=False)
-            events = [await self._event(*mark[:4], old[(mark[0], mark[1], mark[2])] or 0, at) for mark in moved]
-            await self._publisher.statuses([event for event in events if event is not None])
+            chats = await self._chats.get_many({mark[0] for mark in moved})
+            events = []
+            for chat_id, user_id, status, seq, _ in moved:
+                before = old[(chat_id, user_id, status)] or 0
+                if chat_id in chats and chats[chat_id].type == "group":
+                    self._hold((chat_id, user_id, status), seq, before, at)
+                else:
+                    events.append(await self._event(chat_id, user_id, status, seq, before, at))
+            await self._publisher.statuses(events)
         except (PyMongoError, ApiError) as error:
             _log.warning("watermarks wait for the next try", marks=len(taken), error=repr(error)[:200])
             for key, seq in taken.items():
@@ -141,9 +151,37 @@ class Receipts:
             self._wake.clear()
             await self.flush()
 
-    async def _event(
-        self, chat_id: str, user_id: str, status: Status, seq: int, old: int, at: int
-    ) -> StatusEvent | None:
+    def _hold(self, key: tuple[str, str, Status], seq: int, old: int, at: int) -> None:
+        known = self._held.get(key)
+        self._held[key] = (seq, old, at) if known is None else (max(seq, known[0]), min(old, known[1]), at)
+        self._holding.set()
+
+    async def tell(self) -> None:
+        """Tell of marks in groups: at once after a quiet second, else once a second per chat."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._holding.wait()
+            now = loop.time()
+            self._told_at = {c: at for c, at in self._told_at.items() if now - at < GROUP_EVERY_S}
+            await self.tell_held({c for c, _, _ in self._held if c not in self._told_at})
+            if self._held:
+                await asyncio.sleep(GROUP_EVERY_S / 10)
+            else:
+                self._holding.clear()
+
+    async def tell_held(self, chat_ids: set[str] | None = None) -> None:
+        """Tell of what is held for these chats, or for all."""
+        due = [key for key in self._held if chat_ids is None or key[0] in chat_ids]
+        taken = {key: self._held.pop(key) for key in due}
+        self._told_at |= dict.fromkeys({key[0] for key in due}, asyncio.get_running_loop().time())
+        try:
+            await self._publisher.statuses([await self._event(*key, *found) for key, found in taken.items()])
+        except (PyMongoError, ApiError) as error:
+            _log.warning("marks of groups wait for the next try", marks=len(taken), error=repr(error)[:200])
+            for key, found in taken.items():
+                self._hold(key, *found)
+
+    async def _event(self, chat_id: str, user_id: str, status: Status, seq: int, old: int, at: int) -> StatusEvent:
         chat = await self._chats.get(chat_id)
         to = {user_id} | await self._told(chat, old, seq)
         if status == "read":

@@ -76,6 +76,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
             background("lanes", lanes.run()),
             background("checkpoint", writer.keep()),
             background("receipts", receipts.run()),
+            background("receipts of groups", receipts.tell()),
             background("expiry", _expire(store)),
             background("recovery", _recover(writer, settings)),
         ]
@@ -115,6 +116,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(lanes.drain(), settings.drain_timeout_s / 3)
             await receipts.flush()
+            await receipts.tell_held()
             await writer.stop()
             for task in tasks:
                 task.cancel()
