@@ -8,8 +8,8 @@ import pytest
 from tests.support import shapes
 from tests.support.people import Live, Person
 from tests.support.running import System
+from tests.support.samples import NOBODY
 
-NOBODY = "01900000-0000-7000-8000-000000000000"
 THUMB, HEART = "\N{THUMBS UP SIGN}", "\N{HEAVY BLACK HEART}\ufe0f"
 FAMILY = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}"
 POLL = {

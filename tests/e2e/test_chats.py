@@ -7,9 +7,7 @@ import pytest
 from tests.support import shapes
 from tests.support.people import Person
 from tests.support.running import System
-
-NOBODY = "01900000-0000-7000-8000-000000000000"
-NOWHERE = "01900000-0000-4000-8000-000000000000"
+from tests.support.samples import NOBODY, NOWHERE
 
 
 def test_a_direct_chat_is_one_per_pair(fresh: Person, ben: Person) -> None:

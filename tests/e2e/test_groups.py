@@ -6,8 +6,7 @@ import pytest
 from tests.support import shapes
 from tests.support.people import Live, Person
 from tests.support.running import System
-
-NOBODY = "01900000-0000-7000-8000-000000000000"
+from tests.support.samples import NOBODY
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,9 @@ import pytest
 from tests.support import shapes
 from tests.support.people import Person
 from tests.support.running import System
+from tests.support.samples import NOBODY, NOWHERE
 from tests.support.waiting import wait_until
 
-NOBODY = "01900000-0000-7000-8000-000000000000"
-NOWHERE = "01900000-0000-4000-8000-000000000000"
 POLL = {
     "kind": "poll", "question": "Well?", "multiple": False,
     "options": [{"id": "1", "text": "yes"}, {"id": "2", "text": "no"}],

@@ -6,8 +6,7 @@ import pytest
 from tests.support import shapes
 from tests.support.people import Person
 from tests.support.running import System
-
-NOWHERE = "01900000-0000-4000-8000-000000000000"
+from tests.support.samples import NOWHERE
 
 
 class Device:

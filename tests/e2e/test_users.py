@@ -6,17 +6,8 @@ import pytest
 from tests.support import shapes
 from tests.support.people import Person, new_phone
 from tests.support.running import System
+from tests.support.samples import EVERYONE, NOBODY, picture
 from tests.support.waiting import wait_until
-
-NOBODY = str(uuid.UUID("01900000-0000-7000-8000-000000000000"))
-EVERYONE = {
-    "lastSeen": "everyone", "online": "everyone", "avatar": "everyone", "about": "everyone", "groups": "everyone",
-    "readReceipts": True,
-}  # fmt: skip
-PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100"
-    "c9fe92ef0000000049454e44ae426082"
-)
 
 
 def test_one_sees_and_changes_oneself(fresh: Person) -> None:
@@ -43,7 +34,7 @@ def test_a_bad_profile_is_refused(ann: Person, body: object, code: str) -> None:
 
 
 def test_a_picture_of_ones_own_is_shown_and_a_foreign_one_refused(fresh: Person, ben: Person) -> None:
-    picture = fresh.upload(PIXEL, "me.png", "image/png").json()["id"]
+    picture = fresh.upload(picture(), "me.png", "image/png").json()["id"]
     ben.refused("PATCH", "/users/me", {"avatarMediaId": picture}, code="not_found")
     assert fresh.ask("PATCH", "/users/me", {"avatarMediaId": picture}, of=shapes.User)["avatar"]["id"] == picture
     seen = ben.ask("GET", f"/users/{fresh.id}", of=shapes.User)["avatar"]
@@ -85,7 +76,7 @@ def test_privacy_is_read_and_written_whole(fresh: Person) -> None:
 
 
 def test_what_privacy_hides_is_null(fresh: Person, ben: Person) -> None:
-    picture = fresh.upload(PIXEL, "me.png", "image/png").json()["id"]
+    picture = fresh.upload(picture(), "me.png", "image/png").json()["id"]
     fresh.ask("PATCH", "/users/me", {"about": "hello", "avatarMediaId": picture})
     path = f"/users/{fresh.id}"
     assert ben.ask("GET", path)["about"] == "hello"
