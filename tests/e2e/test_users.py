@@ -34,9 +34,9 @@ def test_a_bad_profile_is_refused(ann: Person, body: object, code: str) -> None:
 
 
 def test_a_picture_of_ones_own_is_shown_and_a_foreign_one_refused(fresh: Person, ben: Person) -> None:
-    picture = fresh.upload(picture(), "me.png", "image/png").json()["id"]
-    ben.refused("PATCH", "/users/me", {"avatarMediaId": picture}, code="not_found")
-    assert fresh.ask("PATCH", "/users/me", {"avatarMediaId": picture}, of=shapes.User)["avatar"]["id"] == picture
+    face = fresh.upload(picture(), "me.png", "image/png").json()["id"]
+    ben.refused("PATCH", "/users/me", {"avatarMediaId": face}, code="not_found")
+    assert fresh.ask("PATCH", "/users/me", {"avatarMediaId": face}, of=shapes.User)["avatar"]["id"] == face
     seen = ben.ask("GET", f"/users/{fresh.id}", of=shapes.User)["avatar"]
     assert ben.http.get(seen["url"]).status_code == 200
     assert fresh.ask("PATCH", "/users/me", {"avatarMediaId": None})["avatar"] is None
@@ -76,8 +76,8 @@ def test_privacy_is_read_and_written_whole(fresh: Person) -> None:
 
 
 def test_what_privacy_hides_is_null(fresh: Person, ben: Person) -> None:
-    picture = fresh.upload(picture(), "me.png", "image/png").json()["id"]
-    fresh.ask("PATCH", "/users/me", {"about": "hello", "avatarMediaId": picture})
+    face = fresh.upload(picture(), "me.png", "image/png").json()["id"]
+    fresh.ask("PATCH", "/users/me", {"about": "hello", "avatarMediaId": face})
     path = f"/users/{fresh.id}"
     assert ben.ask("GET", path)["about"] == "hello"
     for audience, shown in (("nobody", False), ("contacts", False), ("everyone", True)):
@@ -87,7 +87,7 @@ def test_what_privacy_hides_is_null(fresh: Person, ben: Person) -> None:
     fresh.ask("PUT", "/users/me/privacy", EVERYONE | {"about": "contacts", "avatar": "contacts"})
     fresh.ask("POST", "/users/contacts", {"userId": ben.id}, gives=201)
     seen = ben.ask("GET", path)
-    assert (seen["about"], seen["avatar"]["id"]) == ("hello", picture)
+    assert (seen["about"], seen["avatar"]["id"]) == ("hello", face)
 
 
 def test_privacy_of_groups_refuses_to_be_added(fresh: Person, ben: Person) -> None:
