@@ -3,7 +3,7 @@
 Contents are stored and sent on as canonical JSON, so they are encoded once in their life.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import regex
@@ -112,6 +112,8 @@ def check(raw: bytes | msgspec.Raw, limits: Limits) -> Content:
     if isinstance(content, str):
         content = Text(text=content)
     _check_limits(content, limits)
+    if not isinstance(content, Text):
+        _refuse_nul(msgspec.to_builtins(content))
     return content
 
 
@@ -143,6 +145,15 @@ def _check_poll(poll: Poll, limits: Limits) -> None:
         raise ApiError("invalid_request", "content.options: two options have the same id")
     for option in poll.options:
         bound("content.options.text", option.text, limits.poll_option_chars)
+
+
+def _refuse_nul(value: Any) -> None:
+    """In every text of a content: PostgreSQL, which may be given a part of it, stores none."""
+    if isinstance(value, str):
+        bound("content", value, len(value))
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _refuse_nul(part)
 
 
 def bound(field: str, text: str, most: int) -> None:

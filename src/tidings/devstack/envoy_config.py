@@ -173,8 +173,10 @@ def routes(site: Site) -> list[Json]:
                 _set("x-internal-auth", site.internal_token),
                 _set("x-client-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
             ]
+    # No path matches CONNECT, and without a route of its own it would wait for the end of its body.
+    tunnel: Json = {"match": {"connect_matcher": {}}, "direct_response": {"status": 404}}
     nothing: Json = {"match": {"prefix": "/"}, "direct_response": {"status": 404}}
-    return [*served, nothing | _without(policy=True, buffer=True)]
+    return [*served, *(route | _without(policy=True, buffer=True) for route in (tunnel, nothing))]
 
 
 def own_answers() -> Json:

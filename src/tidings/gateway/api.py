@@ -46,6 +46,6 @@ def routes(limits: Limits, rates: Rates) -> list[Any]:
     @get("/", sync_to_thread=False, include_in_schema=False)
     def front() -> Response[str]:
         headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
-        return Response(PAGE.replace("VERSION", __version__), media_type="text/html; charset=utf-8", headers=headers)
+        return Response(PAGE.replace("VERSION", __version__), media_type="text/html", headers=headers)
 
     return [config, front]

@@ -32,8 +32,8 @@ class Services:
 
         return check
 
-    async def openapi(self) -> dict[str, Any]:
-        """One description of all services: their paths and schemas side by side."""
+    async def openapi(self, own: dict[str, Any]) -> dict[str, Any]:
+        """One description of all services and of the gateway itself: their paths and schemas side by side."""
         merged: dict[str, Any] = {
             "openapi": "3.1.0",
             "info": {"title": "Tidings", "version": __version__},
@@ -42,7 +42,7 @@ class Services:
             "security": [{"bearer": []}],
         }
         urls = list(dict(self._at).values())
-        for found in await asyncio.gather(*(self._describe(url) for url in urls)):
+        for found in (own, *await asyncio.gather(*(self._describe(url) for url in urls))):
             merged["paths"] |= found.get("paths", {})
             merged["components"]["schemas"] |= found.get("components", {}).get("schemas", {})
         return merged

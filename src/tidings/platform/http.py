@@ -69,7 +69,7 @@ def app(
     token: str,
     *,
     max_body: int,
-    openapi: Callable[[], Awaitable[dict[str, Any]]] | None = None,
+    openapi: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None,
 ) -> ASGIApp:
     """The service's HTTP interface: `routes` under `/api/v1` and what operators ask: health, readiness, metrics."""
 
@@ -89,7 +89,8 @@ def app(
 
     @get("/openapi.json", include_in_schema=False)
     async def description(request: Request[Any, Any, Any]) -> dict[str, Any]:
-        return await openapi() if openapi is not None else request.app.openapi_schema.to_schema()
+        own = request.app.openapi_schema.to_schema()
+        return own if openapi is None else await openapi(own)
 
     inner = Litestar(
         route_handlers=[alive, ready, exposition, description, *routes],
@@ -98,6 +99,7 @@ def app(
             ApiError: _on_api_error,
             ValidationException: _on_validation,
             HTTPException: _on_http_error,
+            RecursionError: _on_recursion,
             Exception: _on_fault,
         },
         openapi_config=OpenAPIConfig(
@@ -222,6 +224,16 @@ def _on_validation(_: Request[Any, Any, Any], error: ValidationException) -> Res
 def _on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     code = CODE_OF_STATUS.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal")
     return _respond(ApiError(code, error.detail if error.status_code == 400 else ""))
+
+
+def _on_recursion(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
+    """JSON that is nested too deep makes the decoder raise this; anywhere else it is a fault of ours."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("litestar.serialization"):
+        return _respond(ApiError("invalid_request", "nested too deep"))
+    return _on_fault(request, error)
 
 
 def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

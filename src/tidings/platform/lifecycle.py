@@ -36,7 +36,7 @@ class Servers:
     checks: dict[str, http.Check] = field(default_factory=dict)
     health: http.Health | None = None
     max_body: int = 256 * 1024
-    openapi: Callable[[], Awaitable[dict[str, Any]]] | None = None  # instead of the description of `routes`
+    openapi: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None  # makes more of that of `routes`
 
 
 def background(name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
