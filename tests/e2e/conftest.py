@@ -1,7 +1,10 @@
 """People that a module's tests share: sign-ins cost more than anything else these tests do."""
 
+from collections.abc import AsyncIterator
+
 import pytest
-from tests.support.people import Person
+from tests.support.people import Person, drop_sockets
+from tests.support.raw import close_wires
 from tests.support.running import System
 
 
@@ -31,3 +34,11 @@ def chat(ann: Person, ben: Person) -> str:
 def fresh(system: System) -> Person:
     """Somebody who is nobody else's."""
     return Person(system.base_url)
+
+
+@pytest.fixture(autouse=True)
+async def _closed() -> AsyncIterator[None]:
+    """Sockets end with their test."""
+    yield
+    drop_sockets()
+    close_wires()

@@ -8,6 +8,15 @@ from urllib.parse import urlsplit
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
+_open: list["Wire"] = []
+
+
+def close_wires() -> None:
+    """Close what tests have opened."""
+    while _open:
+        _open.pop().writer.close()
+
+
 class Wire:
     """A TCP connection to the outer port."""
 
@@ -17,7 +26,9 @@ class Wire:
     @classmethod
     async def open(cls, base_url: str) -> "Wire":
         place = urlsplit(base_url)
-        return cls(*await asyncio.open_connection(place.hostname, place.port))
+        wire = cls(*await asyncio.open_connection(place.hostname, place.port))
+        _open.append(wire)
+        return wire
 
     def write(self, data: bytes) -> None:
         self.writer.write(data)
