@@ -1,16 +1,13 @@
 """The only file that knows PostgreSQL: identities, sessions, refresh tokens."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime
 
-import asyncpg
 import msgspec
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.ids import new_id
-from tidings.platform import metrics
-from tidings.platform.postgres import UNREACHABLE, Connection, Pool
+from tidings.platform.postgres import Pool, Row
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -46,7 +43,7 @@ class Store:
 
     async def identify(self, phone: str) -> str:
         """The user id of a number, a new one at first sign-in. Two first sign-ins at once agree."""
-        async with self._connection() as c:
+        async with self._pool.acquire() as c:
             await c.execute("INSERT INTO identities (phone, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
                             phone, new_id())  # fmt: skip
             return str(await c.fetchval("SELECT user_id FROM identities WHERE phone = $1", phone))
@@ -58,7 +55,7 @@ class Store:
 
         Raises ApiError `conflict` when the account was deleted meanwhile.
         """
-        async with self._connection() as c, c.transaction():
+        async with self._pool.transaction() as c:
             if not await c.fetchval("SELECT 1 FROM identities WHERE user_id = $1 FOR UPDATE", user_id):
                 raise ApiError("conflict", "the account was deleted")
             row = await c.fetchrow(
@@ -83,7 +80,7 @@ class Store:
         The session's row lock serialises: of two that bring the same token one is first, and the other is a reuse.
         Raises ApiError `unauthenticated` or `token_revoked`, and ReusedError after ending the session.
         """
-        async with self._connection() as c:
+        async with self._pool.acquire() as c:
             async with c.transaction():
                 row = await c.fetchrow(
                     "SELECT s.id::text, s.user_id::text, s.ended_at, s.refresh_ends_at < now() AS lapsed "
@@ -115,25 +112,23 @@ class Store:
 
     async def alive(self, session_ids: Sequence[str]) -> dict[str, Session]:
         """Those of these sessions that are not ended. By primary key."""
-        async with self._connection() as c:
-            rows = await c.fetch(
-                f"SELECT {_SESSION} FROM sessions WHERE id = ANY($1::uuid[]) AND ended_at IS NULL", list(session_ids)
-            )
-            return {row["id"]: _session(row) for row in rows}
+        rows = await self._pool.fetch(
+            f"SELECT {_SESSION} FROM sessions WHERE id = ANY($1::uuid[]) AND ended_at IS NULL", list(session_ids)
+        )
+        return {row["id"]: _session(row) for row in rows}
 
     async def of_user(self, user_id: str) -> list[Session]:
         """A person's sessions, newest first. Index sessions_alive."""
-        async with self._connection() as c:
-            rows = await c.fetch(
-                f"SELECT {_SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL "
-                "ORDER BY created_at DESC, id DESC",
-                user_id,
-            )
-            return [_session(row) for row in rows]
+        rows = await self._pool.fetch(
+            f"SELECT {_SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL "
+            "ORDER BY created_at DESC, id DESC",
+            user_id,
+        )
+        return [_session(row) for row in rows]
 
     async def end(self, user_id: str, session_id: str) -> bool:
         """End a session. False: it was ended before, or is not this person's."""
-        async with self._connection() as c:
+        async with self._pool.acquire() as c:
             done = await c.fetchval(
                 "UPDATE sessions SET ended_at = now() WHERE id = $1 AND user_id = $2 AND ended_at IS NULL RETURNING 1",
                 session_id, user_id,
@@ -142,7 +137,7 @@ class Store:
 
     async def delete_account(self, user_id: str) -> list[str]:
         """Free the number and end all sessions; answers those that were alive. Safe to repeat."""
-        async with self._connection() as c, c.transaction():
+        async with self._pool.transaction() as c:
             await c.execute("DELETE FROM identities WHERE user_id = $1", user_id)
             rows = await c.fetch(
                 "UPDATE sessions SET ended_at = now(), user_service_told = true, device_name = '' "
@@ -153,12 +148,12 @@ class Store:
 
     async def touch(self, session_ids: Sequence[str]) -> None:
         """These sessions were seen now."""
-        async with self._connection() as c:
+        async with self._pool.acquire() as c:
             await c.execute("UPDATE sessions SET last_seen_at = now() WHERE id = ANY($1::uuid[])", list(session_ids))
 
     async def untold(self) -> list[tuple[str, str]]:
         """Ended sessions (user, session) whose push targets may still be there. Index sessions_untold."""
-        async with self._connection() as c:
+        async with self._pool.acquire() as c:
             rows = await c.fetch(
                 "SELECT user_id::text, id::text FROM sessions WHERE ended_at IS NOT NULL AND NOT user_service_told "
                 "ORDER BY ended_at LIMIT 100"
@@ -167,29 +162,20 @@ class Store:
 
     async def told(self, session_id: str) -> None:
         """The user service has dropped the push targets."""
-        async with self._connection() as c:
+        async with self._pool.acquire() as c:
             await c.execute("UPDATE sessions SET user_service_told = true WHERE id = $1", session_id)
 
     async def purge(self, older_than_s: int) -> None:
         """Remove sessions that ended, or were last refreshed, long ago."""
-        async with self._connection() as c:
+        async with self._pool.acquire() as c:
             await c.execute(
                 "DELETE FROM sessions WHERE user_service_told AND ended_at < now() - make_interval(secs => $1) "
                 "OR refresh_ends_at < now() - make_interval(secs => $1)",
                 float(older_than_s),
             )
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        try:
-            async with self._pool.acquire() as connection:
-                yield connection
-        except (*UNREACHABLE, asyncpg.InterfaceError, asyncpg.OperatorInterventionError) as error:
-            metrics.DEPENDENCY.labels("postgres").inc()
-            raise ApiError("unavailable") from error
 
-
-def _session(row: "asyncpg.Record | None") -> Session:
+def _session(row: Row | None) -> Session:
     if row is None:
         raise ApiError("internal")
     return Session(**dict(row))

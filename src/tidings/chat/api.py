@@ -9,7 +9,7 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from tidings.chat.changes import Changes, RoleName
-from tidings.chat.outbox import Outbox
+from tidings.chat.outbox import Outbox, settled
 from tidings.chat.rules import window
 from tidings.chat.settings import Settings
 from tidings.chat.store import Store, seat
@@ -121,8 +121,7 @@ def routes(
         caller: Caller, cursor: str | None = None, limit: Annotated[int, Parameter(ge=1, le=100)] = 50
     ) -> Listing:
         place = cursors.open("chats", caller.user_id, cursor, tuple[bool, int, str]) if cursor else None
-        await outbox.settle(await store.pending_of(caller.user_id), settings.settle_s)
-        rows = [row for row in await store.seen_by(caller.user_id) if window(seat(row))]
+        rows = [row for row in await settled(store, outbox, caller.user_id) if window(seat(row))]
         lasts = await views.lasts(caller.user_id, rows)
         keyed = []
         for row in rows:

@@ -4,20 +4,19 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import asyncpg
 import msgspec
 
 from tidings.chat import rules
 from tidings.chat.outbox import Outbox
 from tidings.chat.rules import Seat
-from tidings.chat.store import Row, Store
+from tidings.chat.store import Store
 from tidings.chat.views import Views
 from tidings.contracts.errors import ApiError, invalid
 from tidings.contracts.ids import new_chat_id
 from tidings.contracts.limits import Limits
 from tidings.contracts.objects import ChatPermissions, Notice
 from tidings.contracts.times import now_ms
-from tidings.platform.postgres import Connection
+from tidings.platform.postgres import Connection, Row
 from tidings.rpc.v1 import media_pb2, user_pb2
 
 _encode = msgspec.json.Encoder().encode
@@ -95,7 +94,7 @@ class Changes:
         made = False
         if found is None:
             chat_id = new_chat_id()
-            async with self._store.pool.acquire() as db, db.transaction():
+            async with self._store.pool.transaction() as db:
                 # A race ends here: the second waits for the first and inserts nothing.
                 made = bool(
                     await db.fetchval(
@@ -125,7 +124,7 @@ class Changes:
         others = list(dict.fromkeys(others))
         await self._check_member(chat_id, user_id)
         good, refused = await self._addable(user_id, others)
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             chat, seats, me = await self._locked(db, chat_id, user_id)
             if chat["type"] != "group" or not rules.allows(me.role, chat["add_members"]):
                 raise ApiError("forbidden")
@@ -153,7 +152,7 @@ class Changes:
 
     async def remove(self, chat_id: str, user_id: str, target_id: str) -> None:
         """Take somebody (or oneself) out. One who is not there is gone already."""
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             chat, seats, me = await self._locked(db, chat_id, user_id)
             if chat["type"] != "group":
                 raise ApiError("forbidden", "a direct chat keeps its two people")
@@ -198,7 +197,7 @@ class Changes:
         await self._store.put_out(db, chat_id, actor_id, "chat.updated", _encode(notice), audience)
 
     async def set_role(self, chat_id: str, user_id: str, target_id: str, role: str) -> None:
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             chat, seats, me = await self._locked(db, chat_id, user_id)
             target = seats.get(target_id)
             if not rules.is_admin(me.role) or chat["type"] != "group":
@@ -224,7 +223,7 @@ class Changes:
             )
             if answer.results[0].code:
                 raise ApiError(answer.results[0].code, "the picture cannot be used")
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             chat, seats, me = await self._locked(db, chat_id, user_id)
             info = {k: v for k, v in fields.items() if k != "disappearing_s"}
             if chat["type"] == "direct" and (info or permissions):
@@ -256,17 +255,17 @@ class Changes:
     async def set_settings(self, chat_id: str, user_id: str, fields: Fields) -> None:
         """Per person; only their own devices hear of it."""
         await self._check_member(chat_id, user_id)
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             for column, value in fields.items():
                 await db.execute(
                     f"UPDATE participants SET {column} = $3, updated_ms = $4 WHERE chat_id = $1 AND user_id = $2",  # noqa: S608
                     chat_id, user_id, value, now_ms(),
                 )  # fmt: skip
             await self._store.put_out(db, chat_id, user_id, "chat.updated", None, [user_id])
-        await self._outbox.drive(chat_id)
+        self._outbox.tell_soon(chat_id)
 
     async def pin(self, chat_id: str, user_id: str, message_id: str, pinned: bool) -> None:
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             found = await self._store.lock(db, chat_id)
             if found is None:
                 raise ApiError("not_found")
@@ -282,7 +281,7 @@ class Changes:
 
     async def make_invite(self, chat_id: str, user_id: str, age_s: int) -> tuple[str, int, bool]:
         """(code, expiry, whether it is new)."""
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             chat, _, me = await self._locked(db, chat_id, user_id)
             if chat["type"] != "group" or not rules.is_admin(me.role):
                 raise ApiError("forbidden")
@@ -298,13 +297,13 @@ class Changes:
             return code, expires, True
 
     async def revoke_invite(self, chat_id: str, user_id: str) -> None:
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             _, _, me = await self._locked(db, chat_id, user_id)
             if not rules.is_admin(me.role):
                 raise ApiError("forbidden")
             await db.execute("DELETE FROM invites WHERE chat_id = $1", chat_id)
 
-    async def invited(self, code: str) -> asyncpg.Record:
+    async def invited(self, code: str) -> Row:
         """The group of an invite. Raises ApiError `not_found`."""
         row = await self._store.pool.fetchrow(
             "SELECT c.*, i.code, i.expires_ms, (SELECT count(*) FROM participants p WHERE p.chat_id = c.id"
@@ -318,7 +317,7 @@ class Changes:
     async def join(self, code: str, user_id: str) -> tuple[str, bool]:
         """(chat id, whether they were not in it). Who was removed comes back only when added."""
         chat_id: str = (await self.invited(code))["id"]
-        async with self._store.pool.acquire() as db, db.transaction():
+        async with self._store.pool.transaction() as db:
             found = await self._store.lock(db, chat_id)
             if found is None or not await db.fetchval("SELECT 1 FROM invites WHERE code = $1", code):
                 raise ApiError("not_found")

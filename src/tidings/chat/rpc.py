@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from tidings.chat.changes import Changes
-from tidings.chat.outbox import Outbox
-from tidings.chat.rules import allows, is_admin, pair_key, window
+from tidings.chat.outbox import Outbox, settled
+from tidings.chat.rules import allows, is_admin, is_settled, pair_key, window
 from tidings.chat.settings import Settings
 from tidings.chat.store import Store, seat
 from tidings.chat.views import Views
@@ -39,12 +39,12 @@ class ChatRpc(ChatServiceServicer):
     async def GetChatParticipants(
         self, request: pb.GetChatParticipantsRequest, context: Any
     ) -> pb.GetChatParticipantsResponse:
-        return pb.GetChatParticipantsResponse(chats=await self._participants(list(request.chat_ids)))
+        found = await self._participants(list(request.chat_ids), as_it_is=request.as_it_is)
+        return pb.GetChatParticipantsResponse(chats=found)
 
     async def GetUserChats(self, request: pb.GetUserChatsRequest, context: Any) -> pb.GetUserChatsResponse:
-        await self._outbox.settle(await self._store.pending_of(request.user_id), self._settings.settle_s)
         chats, now = [], now_ms()
-        for row in await self._store.seen_by(request.user_id):
+        for row in await settled(self._store, self._outbox, request.user_id):
             if seen := window(seat(row)):
                 chats.append(  # noqa: PERF401  the window is asked once
                     pb.UserChat(
@@ -75,18 +75,24 @@ class ChatRpc(ChatServiceServicer):
             return pb.SetPinnedMessageResponse(code=error.code)
         return pb.SetPinnedMessageResponse()
 
-    async def _participants(self, chat_ids: list[str]) -> list[pb.ChatParticipants]:
-        await self._outbox.settle(chat_ids, self._settings.settle_s)
+    async def _participants(self, chat_ids: list[str], *, as_it_is: bool = False) -> list[pb.ChatParticipants]:
+        rows = await self._store.participants(chat_ids)
+        open_ = {row["chat_id"] for row in rows if not is_settled(seat(row))}
+        if open_ and not as_it_is:
+            await self._outbox.settle(sorted(open_))
+            rows = await self._store.participants(chat_ids)
+            open_ = {row["chat_id"] for row in rows if not is_settled(seat(row))}
         chats = {row["id"]: row for row in await self._store.chats(chat_ids)}
         out = {
             chat_id: pb.ChatParticipants(
                 chat_id=chat_id, type=c["type"], send=c["send"], edit_info=c["edit_info"],
                 disappearing_seconds=c["disappearing_s"] or 0, name=c["name"] or "", pinned_message_ids=c["pinned_ids"],
+                unsettled=chat_id in open_,
             )
             for chat_id, c in chats.items()
         }  # fmt: skip
         now = now_ms()
-        for row in await self._store.participants(chat_ids):
+        for row in rows:
             if seen := window(seat(row)):
                 out[row["chat_id"]].participants.add(
                     user_id=row["user_id"], role=row["role"], joined_seq=seen[0], left_seq=seen[1],

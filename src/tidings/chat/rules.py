@@ -31,6 +31,11 @@ def window(seat: Seat) -> tuple[int, int] | None:
     return seat.joined_seq, MAX_INT if seat.left_seq is None else seat.left_seq
 
 
+def is_settled(seat: Seat) -> bool:
+    """Whether the log has numbered their coming and going."""
+    return seat.joined_seq is not None and (seat.membership == "member" or seat.left_seq is not None)
+
+
 def is_admin(role: str) -> bool:
     return role in ("owner", "admin")
 

@@ -54,7 +54,8 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             stack.push_async_callback(peers.close)
 
         store = Store(pool)
-        outbox = Outbox(store, events, messages)
+        outbox = Outbox(store, events, messages, settings, lifecycle.instance("chat", settings))
+        stack.push_async_callback(outbox.close)
         views = Views(messages, users, media)
         changes = Changes(store, outbox, views, limits)
         cursors = Cursors(secret(settings.data_dir, "cursor_key"))
@@ -65,8 +66,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             rpc.forget_blocked(event.user_id, event.other_id)
 
         await events.listen(BLOCKS_CHANGED, BlocksChanged, on_blocks)
-        relay = asyncio.create_task(outbox.relay(settings.relay_interval_s))
-        stack.push_async_callback(_end, relay)
+        stack.push_async_callback(_end, lifecycle.background("relay", outbox.relay()))
         yield lifecycle.Servers(
             routes=api.routes(store, outbox, changes, views, sync, cursors, settings),
             grpc=[lambda server: add_ChatServiceServicer_to_server(rpc, server)],

@@ -2,14 +2,10 @@
 
 from collections.abc import Sequence
 
-import asyncpg
-
 from tidings.chat.rules import Seat
 from tidings.contracts.ids import new_id
 from tidings.contracts.times import now_ms
-from tidings.platform.postgres import Connection, Pool
-
-Row = asyncpg.Record
+from tidings.platform.postgres import Connection, Pool, Row
 
 # By participants_user, then primary keys; the two subqueries by participants_pkey.
 _SEEN = """
@@ -47,18 +43,6 @@ class Store:
     async def participants(self, chat_ids: Sequence[str]) -> list[Row]:
         return await self.pool.fetch("SELECT * FROM participants WHERE chat_id = ANY($1::text[])", list(chat_ids))
 
-    async def pending(self, chat_ids: Sequence[str]) -> list[str]:
-        rows = await self.pool.fetch(
-            "SELECT DISTINCT chat_id FROM outbox WHERE chat_id = ANY($1::text[])", list(chat_ids)
-        )
-        return [row["chat_id"] for row in rows]
-
-    async def pending_of(self, user_id: str) -> list[str]:
-        rows = await self.pool.fetch(
-            "SELECT DISTINCT o.chat_id FROM outbox o JOIN participants p USING (chat_id) WHERE p.user_id = $1", user_id
-        )
-        return [row["chat_id"] for row in rows]
-
     async def by_pair(self, key: str) -> str | None:
         found: str | None = await self.pool.fetchval("SELECT id FROM chats WHERE pair_key = $1", key)
         return found
@@ -87,6 +71,8 @@ class Store:
             [(chat_id, user_id, role, now) for user_id, role in roles.items()],
         )
 
+    # -- the outbox: rows in the order of a chat's changes, as those hold the chat's row -----------------------------
+
     async def put_out(
         self,
         db: Connection,
@@ -102,10 +88,106 @@ class Store:
         """What must still be told of this change. The relay waits a moment, as the request tells it itself."""
         now = now_ms()
         await db.execute(
-            """INSERT INTO outbox (change_id, chat_id, actor_id, subject, notice, joined, gone, audience, next_ms)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+            """INSERT INTO outbox (change_id, chat_id, actor_id, subject, notice, joined, gone, audience, next_ms, seq)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
             new_id(), chat_id, actor_id, subject, notice.decode() if notice else None, list(joined), list(gone),
-            list(audience), now + 3000,
+            list(audience), now + 3000, None if notice else 0,
         )  # fmt: skip
         if notice:
             await db.execute("UPDATE chats SET updated_ms = $2 WHERE id = $1", chat_id, now)
+
+    async def unnumbered(self, chat_ids: Sequence[str]) -> dict[str, int]:
+        """The last change without a number, of those chats that have one."""
+        rows = await self.pool.fetch(
+            "SELECT chat_id, max(id) AS last FROM outbox WHERE chat_id = ANY($1::text[]) AND seq IS NULL"
+            " GROUP BY chat_id",
+            list(chat_ids),
+        )
+        return {row["chat_id"]: row["last"] for row in rows}
+
+    async def first_unnumbered(self, chat_id: str) -> int | None:
+        found: int | None = await self.pool.fetchval(
+            "SELECT min(id) FROM outbox WHERE chat_id = $1 AND seq IS NULL", chat_id
+        )
+        return found
+
+    async def next_unnumbered(self, chat_id: str) -> Row | None:
+        return await self.pool.fetchrow(
+            "SELECT * FROM outbox WHERE chat_id = $1 AND seq IS NULL ORDER BY id LIMIT 1", chat_id
+        )
+
+    async def next_untold(self, chat_id: str) -> Row | None:
+        """The chat's first change, if it has its number."""
+        row = await self.pool.fetchrow("SELECT * FROM outbox WHERE chat_id = $1 ORDER BY id LIMIT 1", chat_id)
+        return row if row is not None and row["seq"] is not None else None
+
+    async def due(self, at_ms: int) -> list[str]:
+        """Chats with something left to do."""
+        rows = await self.pool.fetch(
+            "SELECT chat_id, min(next_ms) FROM outbox WHERE next_ms <= $1 GROUP BY chat_id ORDER BY 2 LIMIT 100", at_ms
+        )
+        return [row["chat_id"] for row in rows]
+
+    async def put_off(self, chat_id: str, until_ms: int) -> None:
+        """It did not work now. Nothing is waited for: the row at work belongs to somebody who does better."""
+        await self.pool.execute(
+            "UPDATE outbox SET tries = tries + 1, next_ms = $2 WHERE id IN (SELECT id FROM outbox"
+            " WHERE chat_id = $1 FOR UPDATE SKIP LOCKED)", chat_id, until_ms,
+        )  # fmt: skip
+
+    async def claim(self, name: str, token: str, instance: str, at_ms: int, lease_ms: int) -> bool:
+        """Take a claim that nobody holds, or that lapsed. False: somebody holds it."""
+        done = await self.pool.fetchval(
+            "INSERT INTO outbox_claims (name, token, instance, until_ms) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (name) DO UPDATE SET token = $2, instance = $3, until_ms = $4"
+            " WHERE outbox_claims.until_ms <= $5 RETURNING 1",
+            name, token, instance, at_ms + lease_ms, at_ms,
+        )  # fmt: skip
+        return done is not None
+
+    async def release(self, name: str, token: str) -> None:
+        await self.pool.execute("DELETE FROM outbox_claims WHERE name = $1 AND token = $2", name, token)
+
+    async def drop_claims(self, instance: str) -> None:
+        """Its holder is dead, as the supervisor says."""
+        await self.pool.execute("DELETE FROM outbox_claims WHERE instance = $1", instance)
+
+    async def number(self, name: str, token: str, row: Row, seq: int, at_ms: int, lease_ms: int) -> bool:
+        """A change got its number: the windows of whom it seats or unseats begin and end there. False: the claim is
+        lost, and nothing is written."""
+        chat_id, now = row["chat_id"], now_ms()
+        # Not who was seated anew since: that later change has their number.
+        latest = (
+            " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.chat_id = $1 AND o.id > $5 AND user_id = ANY(o.joined))"
+        )
+        async with self.pool.transaction() as db:
+            if not await _renew(db, name, token, now + lease_ms):
+                return False
+            await db.execute(
+                "UPDATE participants SET joined_seq = $3, updated_ms = $4"
+                " WHERE chat_id = $1 AND user_id = ANY($2::text[])" + latest,
+                chat_id, row["joined"], seq, now, row["id"],
+            )  # fmt: skip
+            await db.execute(
+                "UPDATE participants SET left_seq = $3, updated_ms = $4"
+                " WHERE chat_id = $1 AND user_id = ANY($2::text[]) AND membership <> 'member'" + latest,
+                chat_id, row["gone"], seq, now, row["id"],
+            )  # fmt: skip
+            await db.execute("UPDATE outbox SET seq = $2, at_ms = $3 WHERE id = $1", row["id"], seq, at_ms)
+        return True
+
+    async def told(self, name: str, token: str, row_id: int, lease_ms: int) -> bool:
+        """Its event is in the stream. False: the claim is lost."""
+        async with self.pool.transaction() as db:
+            if not await _renew(db, name, token, now_ms() + lease_ms):
+                return False
+            await db.execute("DELETE FROM outbox WHERE id = $1", row_id)
+        return True
+
+
+async def _renew(db: Connection, name: str, token: str, until_ms: int) -> bool:
+    """The claim's row is locked till the end of the transaction: it cannot be taken over meanwhile."""
+    done = await db.fetchval(
+        "UPDATE outbox_claims SET until_ms = $3 WHERE name = $1 AND token = $2 RETURNING 1", name, token, until_ms
+    )
+    return done is not None

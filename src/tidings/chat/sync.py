@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from tidings.chat.outbox import Outbox
+from tidings.chat.outbox import Outbox, settled
 from tidings.chat.rules import window
 from tidings.chat.settings import Settings
 from tidings.chat.store import Store, seat
@@ -70,8 +70,7 @@ class Sync:
             raise ApiError("cursor_expired")
         if since and not state.after:
             state = Since(state.base_ms, now, "")
-        await self._outbox.settle(await self._store.pending_of(me), self._settings.settle_s)
-        every = [row for row in await self._store.seen_by(me) if window(seat(row))]
+        every = [row for row in await settled(self._store, self._outbox, me) if window(seat(row))]
         rest = [row for row in every if row["id"] > state.after]
         rows = rest[: self._settings.sync_chats]
         messages = self._views.messages

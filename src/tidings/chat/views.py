@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from tidings.chat.rules import window
-from tidings.chat.store import Row, seat
+from tidings.chat.store import seat
 from tidings.contracts.objects import Chat, ChatPermissions, ChatSettings, Media, User
 from tidings.contracts.times import now_ms, rfc3339, rfc3339_or_none
+from tidings.platform.postgres import Row
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2, message_pb2, user_pb2
 

@@ -24,7 +24,7 @@ class Chats:
         self._max_age_s = max_age_s
         self._size = size
         self._cached: dict[str, Chat] = {}
-        self._loading: dict[str, asyncio.Task[dict[str, Chat]]] = {}
+        self._loading: dict[tuple[str, bool], asyncio.Task[dict[str, Chat]]] = {}
 
     def known(self, chat_id: str) -> Chat | None:
         """The cached chat, if it is young enough."""
@@ -43,23 +43,27 @@ class Chats:
             raise ApiError("not_found", "there is no such chat")
         return chat
 
-    async def get_many(self, chat_ids: Iterable[str]) -> dict[str, Chat]:
-        """Those that exist; what is not cached is loaded, once for all who ask meanwhile."""
+    async def get_many(self, chat_ids: Iterable[str], *, as_it_is: bool = False) -> dict[str, Chat]:
+        """Those that exist; what is not cached is loaded, once for all who ask meanwhile.
+
+        A lane takes membership `as_it_is`: the change that has no number yet may be waiting in that very lane.
+        Everyone else waits for its number, as who was just added may read at once.
+        """
         found: dict[str, Chat] = {}
         missing: list[str] = []
         waits: set[asyncio.Task[dict[str, Chat]]] = set()
         for chat_id in set(chat_ids):
             chat = self.known(chat_id)
-            if chat is not None:
+            if chat is not None and (as_it_is or not chat.unsettled):
                 found[chat_id] = chat
-            elif chat_id in self._loading:
-                waits.add(self._loading[chat_id])
+            elif (chat_id, as_it_is) in self._loading:
+                waits.add(self._loading[chat_id, as_it_is])
             else:
                 missing.append(chat_id)
         if missing:
-            task = asyncio.create_task(self._load(missing))
+            task = asyncio.create_task(self._load(missing, as_it_is))
             for chat_id in missing:
-                self._loading[chat_id] = task
+                self._loading[chat_id, as_it_is] = task
             waits.add(task)
         for task in waits:
             found.update(await asyncio.shield(task))
@@ -68,7 +72,8 @@ class Chats:
     def drop(self, chat_id: str) -> None:
         """Forget a chat: its membership changed, or a number was taken by somebody else."""
         self._cached.pop(chat_id, None)
-        self._loading.pop(chat_id, None)
+        self._loading.pop((chat_id, True), None)
+        self._loading.pop((chat_id, False), None)
 
     async def on_blocks_changed(self, event: BlocksChanged) -> None:
         """Forget the direct chat of these two."""
@@ -76,26 +81,26 @@ class Chats:
         for chat in [c for c in self._cached.values() if c.type == "direct" and set(c.seats) == pair]:
             self.drop(chat.chat_id)
 
-    async def _load(self, chat_ids: list[str]) -> dict[str, Chat]:
+    async def _load(self, chat_ids: list[str], as_it_is: bool) -> dict[str, Chat]:
         me = asyncio.current_task()
         try:
             heads = await self._store.heads(chat_ids)  # before the membership: see log.Chat
             answer = await self._peers.call(
                 self._peers.stub().GetChatParticipants,
-                chat_pb2.GetChatParticipantsRequest(chat_ids=chat_ids),
+                chat_pb2.GetChatParticipantsRequest(chat_ids=chat_ids, as_it_is=as_it_is),
                 timeout_s=3,
             )
             now = asyncio.get_running_loop().time()
             loaded = {c.chat_id: _chat(c, heads.get(c.chat_id, 0), now) for c in answer.chats if c.type}
             for chat_id in chat_ids:
                 # Dropped meanwhile: what was read may be from before the change, so it serves nobody later.
-                if self._loading.get(chat_id) is me and chat_id in loaded:
+                if self._loading.get((chat_id, as_it_is)) is me and chat_id in loaded:
                     self._remember(loaded[chat_id])
             return loaded
         finally:
             for chat_id in chat_ids:
-                if self._loading.get(chat_id) is me:
-                    del self._loading[chat_id]
+                if self._loading.get((chat_id, as_it_is)) is me:
+                    del self._loading[chat_id, as_it_is]
 
     def _remember(self, chat: Chat) -> None:
         if len(self._cached) >= self._size:
@@ -118,4 +123,5 @@ def _chat(answer: chat_pb2.ChatParticipants, head: int, now: float) -> Chat:
         disappearing_s=answer.disappearing_seconds,
         head=head,
         loaded_at=now,
+        unsettled=answer.unsettled,
     )

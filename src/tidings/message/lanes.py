@@ -173,7 +173,8 @@ class Lane:
     async def _permitted(self, entries: list[Entry], open_: list[int], outcomes: list[Outcome | None]) -> list[int]:
         """The entries that may be written, by the membership that goes with the head they are numbered from."""
         wanted = [i for i in open_ if outcomes[i] is None]
-        chats = await self._chats.get_many({entries[i].document["chatId"] for i in wanted if entries[i].checked})
+        named = {entries[i].document["chatId"] for i in wanted if entries[i].checked}
+        chats = await self._chats.get_many(named, as_it_is=True)
         ready: list[int] = []
         refused: list[tuple[int, ApiError]] = []
         for i in wanted:

@@ -48,7 +48,7 @@ class Sender:
         """Store messages; the outcome of each, in order. Messages of one chat get rising numbers in this order."""
         prepared: list[Entry | ApiError] = [self._check(draft) for draft in drafts]
         # Chats that are not known yet are read here and not in the lane, where others would wait for them.
-        cold = {d.chat_id for d in drafts if self._chats.known(d.chat_id) is None}
+        cold = {d.chat_id for d in drafts if (c := self._chats.known(d.chat_id)) is None or c.unsettled}
         if cold:
             try:
                 await self._chats.get_many(cold)

@@ -15,7 +15,7 @@ import nats
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, Header, StorageType, StreamConfig
 from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 from opentelemetry.trace import SpanKind
@@ -73,19 +73,24 @@ class Bus:
         """Call `action` after each reconnection to a NATS process that was newly started."""
         self._restarted.append(action)
 
-    async def publish(self, subject: str, body: bytes) -> None:
-        """Store an event in its stream; returns when JetStream has it. Raises ApiError `unavailable`."""
-        future = await self.start_publish(subject, body)
+    async def publish(self, subject: str, body: bytes, *, message_id: str = "") -> None:
+        """Store an event in its stream; returns when JetStream has it. Raises ApiError `unavailable`.
+
+        The stream takes a `message_id` once within its window (2 minutes): it saves consumers most repetitions, and
+        none may rely on it.
+        """
+        future = await self.start_publish(subject, body, message_id=message_id)
         try:
             await asyncio.wait_for(future, PUBLISH_TIMEOUT_S)
         except (*UNREACHABLE, APIError) as error:
             raise ApiError("unavailable", "events cannot be published at the moment") from error
 
-    async def start_publish(self, subject: str, body: bytes) -> "asyncio.Future[Any]":
+    async def start_publish(self, subject: str, body: bytes, *, message_id: str = "") -> "asyncio.Future[Any]":
         """Send an event and return the future of its acknowledgement: calls made in turn are stored in turn."""
+        headers = dict(tracing.inject({})) | ({Header.MSG_ID.value: message_id} if message_id else {})
         try:
             future = await self._js.publish_async(
-                self.subject(subject), body, wait_stall=PUBLISH_TIMEOUT_S, headers=dict(tracing.inject({})) or None
+                self.subject(subject), body, wait_stall=PUBLISH_TIMEOUT_S, headers=headers or None
             )
         except UNREACHABLE as error:
             metrics.EVENTS_PUBLISHED.labels(_family(subject), "failed").inc()

@@ -87,7 +87,7 @@ class Store:
 
     async def delete(self, user_id: str) -> None:
         """Turn a person into a tombstone: the id stays, everything personal goes."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.transaction() as connection:
             await connection.execute(
                 "UPDATE people SET phone = NULL, name = '', about = NULL, avatar_media_id = NULL, last_seen = NULL,"
                 " deleted = true, updated_at = now() WHERE id = $1",

@@ -70,7 +70,7 @@ class Participants:
                 continue
             windows = {p.user_id: (p.joined_seq, p.left_seq) for p in each.participants}
             found[each.chat_id] = Chat(windows, each.blocked, now)
-            if drops == self._drops:
+            if drops == self._drops and not each.unsettled:
                 self._known[each.chat_id] = found[each.chat_id]
                 self._known.move_to_end(each.chat_id)
         while len(self._known) > self._kept:

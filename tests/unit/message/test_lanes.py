@@ -70,7 +70,7 @@ class Known:
     def drop(self, chat_id: str) -> None:
         self._cached.pop(chat_id, None)
 
-    async def get_many(self, chat_ids: Any) -> dict[str, Chat]:
+    async def get_many(self, chat_ids: Any, *, as_it_is: bool = False) -> dict[str, Chat]:
         for chat_id in chat_ids:
             if chat_id not in self._cached:
                 head = (await self._log.heads([chat_id]))[chat_id]
