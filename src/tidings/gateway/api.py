@@ -1,5 +1,6 @@
-"""What the gateway answers itself: configuration and the front page."""
+"""What the gateway answers itself: configuration and the web client."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ from litestar import Response, get
 
 from tidings import __version__
 from tidings.contracts.limits import Limits, Rates
+from tidings.gateway import web
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -31,8 +33,8 @@ GET  /ws                        Authorization: Bearer ...</pre>
 """
 
 
-def routes(limits: Limits, rates: Rates) -> list[Any]:
-    """Public routes."""
+def routes(limits: Limits, rates: Rates, client: Path | None) -> list[Any]:
+    """Public routes. `client`: the built web client; without it a small page stands at `/`."""
     told: dict[str, Any] = msgspec.to_builtins(limits) | {
         "rates": msgspec.to_builtins(rates),
         "vapidPublicKey": None,
@@ -48,4 +50,4 @@ def routes(limits: Limits, rates: Rates) -> list[Any]:
         headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
         return Response(PAGE.replace("VERSION", __version__), media_type="text/html", headers=headers)
 
-    return [config, front]
+    return [config, *([front] if client is None else web.routes(client))]

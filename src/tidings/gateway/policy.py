@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from tidings.contracts.ids import new_id
 from tidings.contracts.limits import Rates
+from tidings.contracts.pages import is_page
 from tidings.gateway.buckets import Bucket
 
 PUBLIC: Final = frozenset(
     {
-        ("GET", "/"),
         ("GET", "/health"),
         ("GET", "/ready"),
         ("GET", "/openapi.json"),
@@ -22,12 +22,14 @@ PUBLIC: Final = frozenset(
         ("POST", "/api/v1/auth/refresh"),
     }
 )
-"""What needs no token (contract section 1 and the calls marked * in section 3)."""
+"""What needs no token (contract section 1 and the calls marked * in section 3), beside the web client."""
 
 
 def needs_token(method: str, target: str) -> bool:
     """Whether a request must carry an access token, or at the socket a ticket."""
-    return (method.upper().replace("HEAD", "GET"), urlsplit(target).path) not in PUBLIC
+    asked = method.upper().replace("HEAD", "GET")
+    path = urlsplit(target).path
+    return (asked, path) not in PUBLIC and not (asked == "GET" and is_page(path))
 
 
 def ticket(target: str) -> str:

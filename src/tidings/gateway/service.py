@@ -8,6 +8,7 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import add_AuthorizationServic
 
 from tidings.contracts.events import SESSION_REVOKED, SessionRevoked
 from tidings.contracts.limits import Limits, Rates
+from tidings.gateway import web
 from tidings.gateway.api import routes
 from tidings.gateway.buckets import Buckets
 from tidings.gateway.rpc import PolicyRpc
@@ -37,7 +38,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         policy = PolicyRpc(tokens, Buckets(cache, settings.namespace), rates, settings.public_url)
         try:
             yield Servers(
-                routes=routes(limits, rates),
+                routes=routes(limits, rates, web.found(settings.web_dir)),
                 grpc=[lambda server: add_AuthorizationServicer_to_server(policy, server)],
                 checks=services.checks(),
                 openapi=services.openapi,

@@ -21,4 +21,5 @@ class Settings(Common, kw_only=True, frozen=True):
     )  # name=host:port of each service's HTTP side: asked for readiness and API descriptions
     token_cache_s: Seconds = 10.0  # how long a validated token is not asked about again; a revocation drops it at once
     token_cache_size: Positive = 50_000
+    web_dir: str = ""  # the built web client; empty: web/dist of this checkout, if it was built
     stale_token_s: Seconds = 300.0  # while auth-service is away, tokens validated so recently still pass

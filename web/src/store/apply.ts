@@ -2,8 +2,8 @@
 
 import type { IDBPTransaction, StoreNames } from "idb";
 import type { Op } from "../sync/model";
-import type { Message } from "../sync/wire";
-import { type ChatRow, type Db, type Row, type RowState, type Schema, UNSENT } from "./schema";
+import type { Member, Message } from "../sync/wire";
+import { type ChatRow, type Db, type Mark, type Row, type RowState, type Schema, UNSENT } from "./schema";
 import { shelfOf, textOf, wordsOf } from "./text";
 
 export const PARTS = [
@@ -299,6 +299,18 @@ function blank(id: string): Omit<ChatRow, "chat"> {
   };
 }
 
+/** How far everybody else is; 0 while a member's mark was never told. */
+function slowest(marks: Mark[], members: Member[], userId: string): { read: number; delivered: number } {
+  const others = members.filter((member) => member.userId !== userId);
+  if (!others.length) return { read: 0, delivered: 0 };
+  const of = (id: string, status: Mark["status"]) =>
+    marks.find((mark) => mark.userId === id && mark.status === status)?.seq ?? 0;
+  return {
+    read: Math.min(...others.map(({ userId: id }) => of(id, "read"))),
+    delivered: Math.min(...others.map(({ userId: id }) => Math.max(of(id, "delivered"), of(id, "read")))),
+  };
+}
+
 /** What the chat list shows of a chat, derived anew from its rows and marks. */
 export async function summarise(tx: Tx, userId: string, chatId: string): Promise<void> {
   const row = await tx.objectStore("chats").get(chatId);
@@ -306,11 +318,12 @@ export async function summarise(tx: Tx, userId: string, chatId: string): Promise
   const { chat: it } = row;
   const mine = { read: 0, delivered: 0 };
   const others = { read: 0, delivered: 0 };
-  for (const mark of await tx.objectStore("marks").index("chatId").getAll(chatId)) {
+  const marks = await tx.objectStore("marks").index("chatId").getAll(chatId);
+  for (const mark of marks) {
     const side = mark.userId === userId ? mine : others;
     side[mark.status] = Math.max(side[mark.status], mark.seq);
   }
-  const alone = it.type === "direct" ? others : { read: 0, delivered: 0 }; // of a group only the server knows the slowest
+  const alone = it.type === "direct" ? others : slowest(marks, (await tx.objectStore("members").get(chatId)) ?? [], userId);
   row.readSeq = Math.max(it.readSeq, mine.read);
   row.othersReadSeq = Math.max(it.othersReadSeq, alone.read);
   row.othersDeliveredSeq = Math.max(it.othersDeliveredSeq, alone.delivered, row.othersReadSeq);

@@ -1,0 +1,274 @@
+/** The chat list: order, filters, search, and what is going on in each chat. */
+
+import { computed, signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import * as actions from "../../engine/actions";
+import { drafts, isMuted, link, loaded, me, ordered, pending, presence, say, typing } from "../../engine/state";
+import { t } from "../../i18n/i18n";
+import type { ChatRow } from "../../store/schema";
+import { brief, firstName, isSelf, nameOf, previewOf, refusal, tickOf, titleOf } from "../format";
+import { Icon, IconButton } from "../icon";
+import { Avatar, ChatAvatar, Empty, Menu, MenuButton, type MenuItem, rove, Spinner } from "../parts";
+import { chatId, go } from "../route";
+import { Tick } from "../thread/tick";
+import { muteItems } from "./mute";
+import { Results } from "./results";
+
+type Filter = "all" | "unread" | "groups" | "archived";
+const filter = signal<Filter>("all");
+const query = signal("");
+
+const shown = computed(() =>
+  ordered.value.filter((row) => {
+    const { settings, type } = row.chat;
+    if (filter.value === "archived") return settings.archived;
+    if (settings.archived) return false;
+    if (filter.value === "unread") return row.unread > 0 || settings.markedUnread || row.id === chatId.value;
+    return filter.value !== "groups" || type === "group";
+  }),
+);
+const archived = computed(() => ordered.value.filter((row) => row.chat.settings.archived).length);
+
+export function ChatList() {
+  const box = useRef<HTMLInputElement>(null);
+  const mine = me.value;
+  return (
+    <div class="panel">
+      <header class="list-head">
+        <button type="button" class="me" aria-label={t("settings")} title={t("settings")} onClick={() => go("/settings")}>
+          <Avatar id={mine?.id ?? ""} name={mine?.name ?? ""} media={mine?.avatar} size="s" />
+        </button>
+        <h1>{t("chats")}</h1>
+        <IconButton icon="compose" label={t("newChat")} onClick={() => go("/new")} />
+        <MenuButton
+          label={t("menu")}
+          items={() => [
+            { icon: "users", label: t("newGroup"), run: () => go("/new/group") },
+            { icon: "star", label: t("starredMessages"), run: () => go("/starred") },
+            { icon: "settings", label: t("settings"), run: () => go("/settings") },
+          ]}
+        />
+      </header>
+      <div class="search">
+        <Icon name="search" />
+        <input
+          ref={box}
+          type="search"
+          placeholder={t("searchAll")}
+          aria-label={t("searchAll")}
+          value={query.value}
+          onInput={(event) => (query.value = event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Escape" && query.value) {
+              event.stopPropagation();
+              query.value = "";
+            }
+          }}
+        />
+        {query.value && (
+          <IconButton
+            icon="close"
+            label={t("clear")}
+            onClick={() => {
+              query.value = "";
+              box.current?.focus();
+            }}
+          />
+        )}
+      </div>
+      <Connection />
+      {query.value.trim() ? <Results query={query.value.trim()} onOpen={() => (query.value = "")} /> : <Chats />}
+    </div>
+  );
+}
+
+/** Honest about the network: whether there is one, and what waits for it. */
+function Connection() {
+  const waiting = pending.value;
+  if (link.value === "online" || link.value === "syncing") return null;
+  if (link.value === "connecting" && !waiting) return <div class="bar" aria-hidden="true" />;
+  const text = link.value === "offline" ? t("offline") : link.value === "waiting" ? t("unreachable") : t("connecting");
+  return (
+    <div class="strip" role="status">
+      <Icon name="offline" />
+      <span>
+        {text}
+        {waiting > 0 && <small>{t("waiting", { n: waiting })}</small>}
+      </span>
+    </div>
+  );
+}
+
+function Chats() {
+  const rows = shown.value;
+  const filters: [Filter, string][] = [
+    ["all", t("filterAll")],
+    ["unread", t("filterUnread")],
+    ["groups", t("filterGroups")],
+  ];
+  if (archived.value || filter.value === "archived") filters.push(["archived", t("filterArchived")]);
+  return (
+    <>
+      <div class="filters" role="group" aria-label={t("filter")}>
+        {filters.map(([name, label]) => (
+          <button
+            type="button"
+            key={name}
+            aria-pressed={filter.value === name}
+            onClick={() => (filter.value = name)}
+          >
+            {label}
+          </button>
+        ))}
+      </div>
+      {rows.length ? (
+        <div class="chats" role="list" aria-label={t("chats")} onKeyDown={(event) => rove(event, ".chat-row > a")}>
+          {rows.map((row) => (
+            <ChatRowView key={row.id} row={row} />
+          ))}
+        </div>
+      ) : filter.value !== "all" ? (
+        <Empty icon="search" title={t("nothingHere")} />
+      ) : loaded.value || link.value === "online" ? (
+        <Empty icon="chat" title={t("noChatsTitle")} text={t("noChatsText")}>
+          <button type="button" class="button" onClick={() => go("/new")}>
+            <Icon name="compose" /> {t("newChat")}
+          </button>
+        </Empty>
+      ) : link.value === "offline" || link.value === "waiting" ? (
+        <Empty icon="offline" title={t("notYet")} text={t("notYetText")} />
+      ) : (
+        <div class="chats skeleton" aria-hidden="true">
+          {[...Array(8).keys()].map((n) => (
+            <div key={n} class="chat-row">
+              <span class="avatar avatar-m" />
+              <span class="bones" />
+            </div>
+          ))}
+        </div>
+      )}
+    </>
+  );
+}
+
+function itemsOf(row: ChatRow): (MenuItem | false)[] {
+  const { settings } = row.chat;
+  const set = (fields: Partial<typeof settings>) =>
+    void actions.setSettings(row, fields).catch((error) => say(refusal(actions.failure(error).code)));
+  const unread = row.unread > 0 || settings.markedUnread;
+  return [
+    { icon: settings.pinned ? "unpin" : "pin", label: settings.pinned ? t("unpinChat") : t("pinChat"), run: () => set({ pinned: !settings.pinned }) },
+    ...muteItems(row, set),
+    unread
+      ? {
+          icon: "check",
+          label: t("markRead"),
+          run: () => {
+            if (settings.markedUnread) set({ markedUnread: false });
+            void actions.read(row.id, row.chat.lastSeq > (row.last?.message.seq ?? 0) ? row.chat.lastSeq : (row.last?.message.seq ?? 0));
+          },
+        }
+      : { icon: "chat", label: t("markUnread"), run: () => set({ markedUnread: true }) },
+    {
+      icon: settings.archived ? "unarchive" : "archive",
+      label: settings.archived ? t("unarchive") : t("archive"),
+      run: () => set({ archived: !settings.archived }),
+    },
+  ];
+}
+
+function ChatRowView({ row }: { row: ChatRow }) {
+  const at = menuAt.value?.id === row.id ? menuAt.value : null;
+  const open = chatId.value === row.id;
+  const { chat } = row;
+  const typers = typing.value.get(row.id);
+  const draft = open ? undefined : drafts.value.get(row.id);
+  const muted = isMuted(row);
+  const badge = row.unread || (chat.settings.markedUnread ? "" : null);
+  const peer = chat.type === "direct" && !isSelf(chat) ? presence.value.get(chat.peer?.id ?? "") : undefined;
+  const title = titleOf(chat);
+  const press = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => () => clearTimeout(press.current), []);
+  return (
+    <div
+      class={`chat-row ${open ? "open" : ""} ${badge !== null ? "unread" : ""}`}
+      role="listitem"
+      onContextMenu={(event) => {
+        event.preventDefault();
+        menuAt.value = { id: row.id, x: event.clientX, y: event.clientY };
+      }}
+    >
+      <a
+        href={`/chat/${row.id}`}
+        aria-current={open ? "page" : undefined}
+        onClick={(event) => {
+          if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+          event.preventDefault();
+          go(`/chat/${row.id}`);
+        }}
+      >
+        <ChatAvatar chat={chat} online={peer?.online ?? false} />
+        <span class="chat-text">
+          <span class="chat-top">
+            <span class="chat-name" dir="auto">
+              {title}
+            </span>
+            <time>{brief(row.activity)}</time>
+          </span>
+          <span class="chat-bottom">
+            <span class="chat-preview" dir="auto">
+              {typers?.length ? (
+                <span class="typing-text">
+                  {chat.type === "group" ? t("typingName", { who: firstName(nameOf(typers[0])) }) : t("typing")}
+                </span>
+              ) : draft ? (
+                <>
+                  <b class="draft">{t("draft")}</b> {draft.text}
+                </>
+              ) : (
+                <Preview row={row} />
+              )}
+            </span>
+            {muted && <Icon name="muted" />}
+            {chat.settings.pinned && <Icon name="pin" />}
+            {row.mentioned && <span class="badge at" aria-label={t("mentioned")}>{"@"}</span>}
+            {badge !== null && (
+              <span class={`badge ${muted ? "grey" : ""}`} aria-label={t("unread", { n: row.unread })}>
+                {row.unread > 999 ? "999+" : badge}
+              </span>
+            )}
+          </span>
+        </span>
+      </a>
+      <IconButton
+        icon="chevron"
+        class="row-menu"
+        label={t("menuOf", { name: title })}
+        onClick={(event) => {
+          const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+          menuAt.value = { id: row.id, x: box.left, y: box.bottom };
+        }}
+      />
+      {at && <Menu items={itemsOf(row)} at={at} onClose={() => (menuAt.value = null)} />}
+    </div>
+  );
+}
+
+const menuAt = signal<{ id: string; x: number; y: number } | null>(null);
+
+function Preview({ row }: { row: ChatRow }) {
+  const { who, text, icon } = previewOf(row);
+  const last = row.last;
+  if (!last) return <>{row.chat.type === "group" ? t("noMessagesYet") : ""}</>;
+  const mine = last.message.senderId === me.value?.id && last.message.kind === "message" && !last.message.deletedAt;
+  return (
+    <>
+      {mine && !isSelf(row.chat) && <Tick tick={tickOf(last, row)} />}
+      {who && `${who}: `}
+      {icon && <Icon name={icon} />}
+      {text}
+    </>
+  );
+}
+
+export { Spinner };

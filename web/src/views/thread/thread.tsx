@@ -1,0 +1,352 @@
+/** One chat: its head, the window of messages that is never yanked, and what can be written. */
+
+import { batch, signal, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import * as actions from "../../engine/actions";
+import { chats, link, me, say, typing } from "../../engine/state";
+import { list, t } from "../../i18n/i18n";
+import type { Row } from "../../store/schema";
+import { Composer } from "../composer/composer";
+import { day, dayKey, firstName, nameOf, refusal } from "../format";
+import { Icon } from "../icon";
+import { Empty, Spinner } from "../parts";
+import { back, target } from "../route";
+import { Bubble } from "./bubble";
+import { Head } from "./head";
+import { PinnedBar } from "./pinned";
+import { type Ask, Asked } from "./rowmenu";
+import { SelectionBar } from "./selection";
+import { isUnsent, keyOf, Window } from "./window";
+
+const NEAR_PX = 600; // how close to an edge the next slice is fetched
+const BOTTOM_PX = 60;
+const GROUP_MS = 5 * 60_000;
+
+/** What is going on in the open thread, shared by its parts. */
+export class ThreadState {
+  readonly replyTo = signal<Row | null>(null);
+  readonly editing = signal<Row | null>(null);
+  readonly selected = signal<ReadonlyMap<string, Row> | null>(null);
+  readonly flash = signal("");
+  readonly ask = signal<Ask | null>(null);
+  readonly find = signal<string | null>(null);
+  jump: (seq: number, id: string) => void = () => undefined;
+
+  select(row: Row): void {
+    const next = new Map(this.selected.value ?? []);
+    if (!next.delete(row.id)) next.set(row.id, row);
+    this.selected.value = next.size ? next : null;
+  }
+}
+
+export function Thread({ id }: { id: string }) {
+  const row = chats.value.get(id);
+  const view = useMemo(() => new Window(id), [id]);
+  const state = useMemo(() => new ThreadState(), [id]);
+  const scroller = useRef<HTMLDivElement>(null);
+  const anchor = useRef<{ key: string; top: number } | null>(null);
+  const stick = useRef(true); // follows the end
+  const opening = useRef<{ seq: number; place: "divider" | "center" } | null>(null);
+  const away = useSignal(false);
+  const divider = useSignal<number | null>(null);
+  const missed = useSignal(0);
+
+  /** The first bubble in sight, and where: it stays there whatever is added above or below. */
+  const keep = () => {
+    const box = scroller.current;
+    if (!box) return;
+    const top = box.getBoundingClientRect().top;
+    for (const bubble of box.querySelectorAll<HTMLElement>("[data-key]")) {
+      const place = bubble.getBoundingClientRect();
+      if (place.bottom <= top) continue;
+      anchor.current = { key: bubble.dataset.key!, top: place.top - top };
+      return;
+    }
+  };
+
+  const toEnd = async (smooth = true) => {
+    if (!view.atEnd) {
+      stick.current = true;
+      anchor.current = null;
+      await view.toEnd();
+    }
+    stick.current = true;
+    const calm = !smooth || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    scroller.current?.scrollTo({ top: scroller.current.scrollHeight, behavior: calm ? "instant" : "smooth" });
+  };
+
+  const seen = () => {
+    const box = scroller.current;
+    const now = chats.peek().get(id);
+    if (!box || !now || document.visibilityState !== "visible" || !document.hasFocus()) return;
+    const bottom = box.getBoundingClientRect().bottom;
+    const bubbles = [...box.querySelectorAll<HTMLElement>("[data-seq]")];
+    for (let i = bubbles.length - 1; i >= 0; i--) {
+      if (bubbles[i]!.getBoundingClientRect().top > bottom - 8) continue;
+      // At the very end also what has no bubble is read: changes of messages.
+      const seq = Number(bubbles[i]!.dataset.seq);
+      if (seq > now.readSeq && now.unread > 0) void actions.read(id, seq);
+      if (now.chat.settings.markedUnread) void actions.setSettings(now, { markedUnread: false }).catch(() => undefined);
+      return;
+    }
+  };
+
+  state.jump = (seq, messageId) => {
+    stick.current = false;
+    opening.current = { seq, place: "center" };
+    anchor.current = null;
+    const held = view.rows.peek()?.some((one) => one.message.seq === seq);
+    if (held) place();
+    else void view.around(seq).then(place);
+    state.flash.value = messageId;
+    setTimeout(() => {
+      if (state.flash.value === messageId) state.flash.value = "";
+    }, 1_800);
+  };
+
+  /** Put what was asked for into sight. */
+  const place = () => {
+    const box = scroller.current;
+    const wanted = opening.current;
+    if (!box || !wanted) return;
+    const mark = wanted.place === "divider" ? box.querySelector<HTMLElement>(".divider") : null;
+    const bubble = mark ?? box.querySelector<HTMLElement>(`[data-seq="${wanted.seq}"]`);
+    if (!bubble) return;
+    opening.current = null;
+    const offset = mark ? box.clientHeight * 0.22 : (box.clientHeight - bubble.offsetHeight) / 2;
+    box.scrollTop += bubble.getBoundingClientRect().top - box.getBoundingClientRect().top - offset;
+    stick.current = false;
+    onScroll();
+  };
+
+  useEffect(() => {
+    const known = chats.peek().get(id);
+    const wanted = target.peek();
+    if (wanted?.chatId === id) {
+      target.value = null;
+      state.jump(wanted.seq, wanted.id);
+    } else if (known && known.unread > 0 && known.last) {
+      divider.value = known.readSeq;
+      stick.current = false;
+      opening.current = { seq: known.readSeq + 1, place: "divider" };
+      void view.around(known.readSeq + 1).then(() => {
+        if (!view.rows.peek()?.length) void view.toEnd();
+      });
+    } else void view.toEnd();
+    if (known && known.chat.lastSeq > (known.last?.message.seq ?? 0) + 50) void actions.fetchNewest(id);
+    if (known?.chat.peer && known.chat.peer.id !== me.peek()?.id) actions.engine.watch([known.chat.peer.id]);
+    if (known?.chat.type === "group" && known.chat.membership === "member")
+      void actions.members(id).catch(() => undefined);
+    const look = () => seen();
+    addEventListener("focus", look);
+    document.addEventListener("visibilitychange", look);
+    const resize = new ResizeObserver(() => {
+      if (stick.current && scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
+    });
+    resize.observe(scroller.current!);
+    return () => {
+      view.close();
+      resize.disconnect();
+      removeEventListener("focus", look);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [id]);
+
+  useEffect(() => {
+    const wanted = target.value;
+    if (wanted?.chatId === id) {
+      target.value = null;
+      state.jump(wanted.seq, wanted.id);
+    }
+  }, [target.value]);
+
+  const rows = view.rows.value;
+  useLayoutEffect(() => {
+    const box = scroller.current;
+    if (!box || !rows) return;
+    const last = rows.at(-1);
+    const wrote = last && isUnsent(last) && last.state !== "failed" && last.id !== lastSeenUnsent.current;
+    if (wrote) lastSeenUnsent.current = last.id;
+    if (opening.current) place();
+    else if ((stick.current || wrote) && view.atEnd) {
+      box.scrollTop = box.scrollHeight;
+      stick.current = true;
+      if (wrote) divider.value = null;
+    } else if (anchor.current) {
+      const bubble = box.querySelector<HTMLElement>(`[data-key="${anchor.current.key}"]`);
+      if (bubble)
+        box.scrollTop += bubble.getBoundingClientRect().top - box.getBoundingClientRect().top - anchor.current.top;
+    }
+    keep();
+    seen();
+    measure();
+  }, [rows]);
+  const lastSeenUnsent = useRef("");
+
+  useEffect(() => {
+    if (rows) void actions.meet(rows.flatMap((one) => [one.message.senderId ?? "", ...(one.message.mentions ?? [])]));
+  }, [rows]);
+
+  const measure = () => {
+    const box = scroller.current!;
+    const rest = box.scrollHeight - box.scrollTop - box.clientHeight;
+    batch(() => {
+      away.value = rest > 240 || !view.atEnd;
+      missed.value = away.value ? (chats.peek().get(id)?.unread ?? 0) : 0;
+    });
+    return rest;
+  };
+
+  const ticking = useRef(false);
+  const onScroll = () => {
+    if (ticking.current) return;
+    ticking.current = true;
+    requestAnimationFrame(() => {
+      ticking.current = false;
+      const box = scroller.current;
+      if (!box) return;
+      const rest = measure();
+      stick.current = view.atEnd && rest < BOTTOM_PX && !opening.current;
+      keep();
+      if (box.scrollTop < NEAR_PX && !view.atStart) void view.older();
+      else if (rest < NEAR_PX && !view.atEnd) void view.newer();
+      else if (stick.current) view.trim();
+      seen();
+    });
+  };
+
+  if (!row) return <Missing id={id} />;
+  const typers = (typing.value.get(id) ?? []).map((one) => firstName(nameOf(one)));
+  const group = row.chat.type === "group";
+  return (
+    <section class="thread" aria-label={t("messages")}>
+      {state.selected.value ? <SelectionBar state={state} /> : <Head row={row} state={state} />}
+      <PinnedBar row={row} state={state} />
+      <div class="scroll-box">
+        <div
+          class="scroller"
+          ref={scroller}
+          onScroll={onScroll}
+          role="log"
+          aria-live="polite"
+          aria-relevant="additions"
+          aria-label={t("messages")}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+          tabIndex={0}
+        >
+          <div class="rows">
+            {rows === null ? (
+              <Spinner />
+            ) : rows.length === 0 ? (
+              <Empty icon="chat" title={t("noMessagesYet")} text={t("sayHello")} />
+            ) : (
+              <Days rows={rows} group={group} divider={divider.value} state={state} chatId={id} />
+            )}
+            {typers.length > 0 && (
+              <p class="typing" aria-live="off">
+                <span class="typing-dots" aria-hidden="true">
+                  <i />
+                  <i />
+                  <i />
+                </span>
+                {group ? t("typingNames", { n: typers.length, who: list(typers.slice(0, 3)) }) : t("typing")}
+              </p>
+            )}
+          </div>
+        </div>
+        {away.value && (
+          <button type="button" class="to-end" onClick={() => void toEnd()} aria-label={t("toNewest")} title={t("toNewest")}>
+            <Icon name="down" />
+            {missed.value > 0 && <span class="badge">{missed.value > 999 ? "999+" : missed.value}</span>}
+          </button>
+        )}
+      </div>
+      <Composer row={row} state={state} onSent={() => void toEnd(false)} />
+      {state.ask.value && <Asked ask={state.ask.value} state={state} onClose={() => (state.ask.value = null)} />}
+    </section>
+  );
+}
+
+function Missing({ id }: { id: string }) {
+  useEffect(() => {
+    if (link.value !== "online") return;
+    const timer = setTimeout(() => {
+      if (!chats.peek().has(id)) {
+        say(refusal("not_found"));
+        back("/");
+      }
+    }, 4_000);
+    return () => clearTimeout(timer);
+  }, [link.value]);
+  return (
+    <section class="thread waiting">
+      <Spinner />
+    </section>
+  );
+}
+
+interface DaysProps {
+  rows: Row[];
+  group: boolean;
+  divider: number | null;
+  state: ThreadState;
+  chatId: string;
+}
+
+function Days({ rows, group, divider, state, chatId }: DaysProps) {
+  const days: { key: string; rows: Row[] }[] = [];
+  for (const row of rows) {
+    const key = dayKey(row.message.createdAt);
+    if (days.at(-1)?.key === key) days.at(-1)!.rows.push(row);
+    else days.push({ key, rows: [row] });
+  }
+  const mine = me.value?.id;
+  const firstNew =
+    divider === null
+      ? undefined
+      : rows.find(({ message }) => message.seq !== null && message.seq > divider && message.senderId !== mine && message.kind === "message");
+  const unread = firstNew ? rows.filter((row) => row.place >= firstNew.place && row.message.senderId !== mine && row.message.kind === "message").length : 0;
+  return (
+    <>
+      {days.map((one) => (
+        <div class="day" key={one.key}>
+          <div class="date">
+            <span>{day(one.rows[0]!.message.createdAt)}</span>
+          </div>
+          {one.rows.map((row, i) => {
+            const before = one.rows[i - 1];
+            const after = one.rows[i + 1];
+            return (
+              <div key={keyOf(row)} class="slot">
+                {row === firstNew && (
+                  <div class="divider">
+                    <span>{t("unread", { n: unread })}</span>
+                  </div>
+                )}
+                <Bubble
+                  row={row}
+                  chatId={chatId}
+                  state={state}
+                  group={group}
+                  first={!joins(before, row) || row === firstNew}
+                  last={!joins(row, after) || after === firstNew}
+                />
+              </div>
+            );
+          })}
+        </div>
+      ))}
+    </>
+  );
+}
+
+/** Whether two neighbours belong together. */
+function joins(a: Row | undefined, b: Row | undefined): boolean {
+  return (
+    a !== undefined &&
+    b !== undefined &&
+    a.message.senderId === b.message.senderId &&
+    a.message.kind === b.message.kind &&
+    Date.parse(b.message.createdAt) - Date.parse(a.message.createdAt) < GROUP_MS
+  );
+}

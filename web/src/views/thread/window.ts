@@ -1,0 +1,131 @@
+/** The rows of a chat that are in the document: a window that slides over the store, at most 120 rows. */
+
+import { type Signal, signal } from "@preact/signals";
+import { engine, fetchAround } from "../../engine/actions";
+import { onTouched } from "../../engine/state";
+import { type Row, UNSENT } from "../../store/schema";
+
+const SLICE = 40;
+const ROWS_MAX = 120;
+
+export class Window {
+  readonly rows: Signal<Row[] | null> = signal(null);
+  atStart = false;
+  atEnd = true;
+  #busy: Promise<void> = Promise.resolve();
+  #closed = false;
+  #stale = false;
+  readonly #touched = (ids: ReadonlySet<string>) => {
+    if (ids.has(this.chatId) && !this.#stale) {
+      this.#stale = true; // many touches in a row are read once
+      this.#then(() => this.#refresh());
+    }
+  };
+
+  constructor(readonly chatId: string) {
+    onTouched.add(this.#touched);
+  }
+
+  close(): void {
+    this.#closed = true;
+    onTouched.delete(this.#touched);
+  }
+
+  /** One thing at a time. */
+  #then(work: () => Promise<void>): Promise<void> {
+    this.#busy = this.#busy.then(() => (this.#closed ? undefined : work())).catch(() => undefined);
+    return this.#busy;
+  }
+
+  /** The newest rows. */
+  toEnd(): Promise<void> {
+    return this.#then(async () => {
+      const rows = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5);
+      this.#set(rows, rows.length < SLICE * 1.5, true);
+    });
+  }
+
+  /** Around a number: a good part before it, more after. */
+  around(seq: number, before = SLICE / 2): Promise<void> {
+    return this.#then(async () => {
+      const held = await engine.store.between(this.chatId, seq, seq);
+      if (!held.length) await fetchAround(this.chatId, seq).catch(() => undefined);
+      const [older, newer] = await Promise.all([
+        engine.store.before(this.chatId, seq, before),
+        engine.store.after(this.chatId, seq - 1, SLICE + 1),
+      ]);
+      this.#set([...older, ...newer], older.length < before, newer.length <= SLICE);
+    });
+  }
+
+  older(): Promise<void> {
+    return this.#then(async () => {
+      const rows = this.rows.peek();
+      if (!rows?.length || this.atStart) return;
+      const older = await engine.store.before(this.chatId, rows[0]!.place, SLICE);
+      const next = [...older, ...rows];
+      this.#set(next.slice(0, ROWS_MAX), older.length < SLICE, this.atEnd && next.length <= ROWS_MAX);
+    });
+  }
+
+  newer(): Promise<void> {
+    return this.#then(async () => {
+      const rows = this.rows.peek();
+      if (!rows?.length || this.atEnd) return;
+      const newer = await engine.store.after(this.chatId, rows.at(-1)!.place, SLICE);
+      const next = [...rows, ...newer];
+      this.#set(next.slice(-ROWS_MAX), this.atStart && next.length <= ROWS_MAX, newer.length < SLICE);
+    });
+  }
+
+  /** Drop what is far above: the person is at the end. */
+  trim(): void {
+    const rows = this.rows.peek();
+    if (rows && this.atEnd && rows.length > ROWS_MAX) this.#set(rows.slice(-SLICE * 2), false, true);
+  }
+
+  async #refresh(): Promise<void> {
+    this.#stale = false;
+    const rows = this.rows.peek();
+    if (!rows) return;
+    if (!rows.length) {
+      const found = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5);
+      this.#set(found, found.length < SLICE * 1.5, true);
+      return;
+    }
+    const from = rows[0]!.place;
+    const last = rows.at(-1)!;
+    let found = await engine.store.between(this.chatId, from, this.atEnd ? Number.MAX_VALUE : last.place);
+    let atEnd = this.atEnd;
+    if (this.atEnd && found.length > ROWS_MAX + SLICE) {
+      // A flood while reading up here: what is below waits outside of the document.
+      found = found.slice(0, ROWS_MAX);
+      atEnd = false;
+    }
+    if (!found.length) {
+      found = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5);
+      atEnd = true;
+    }
+    this.#set(found, this.atStart && found[0]?.place === from, atEnd);
+  }
+
+  #set(rows: Row[], atStart: boolean, atEnd: boolean): void {
+    this.atStart = atStart;
+    this.atEnd = atEnd;
+    // The same row stays the same object, so its bubble is not drawn again.
+    const held = new Map((this.rows.peek() ?? []).map((row) => [row.id, row]));
+    this.rows.value = rows.map((row) => {
+      const old = held.get(row.id);
+      return old && JSON.stringify(old) === JSON.stringify(row) ? old : row;
+    });
+  }
+}
+
+export function isUnsent(row: Row): boolean {
+  return row.place >= UNSENT;
+}
+
+/** The same bubble before and after the server gave it a number. */
+export function keyOf(row: Row): string {
+  return row.message.clientMsgId && row.message.senderId === engine.store.userId ? row.message.clientMsgId : row.id;
+}
