@@ -70,11 +70,11 @@ $(CURDIR)/.cache/node/bin: web/node.lock | $(STAMPS)/installed
 web: $(STAMPS)/web ## Build the web client into web/dist
 
 $(STAMPS)/web-packages: web/package.json web/package-lock.json | $(filter $(CURDIR)/%,$(NODE_BIN))
-	$(call step,Installing the web client\'s packages,$(in_web) npm ci --silent --no-progress)
+	$(call step,Installing the packages of the web client,$(in_web) npm ci --silent --no-progress)
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/web: $(WEB_SOURCES) $(STAMPS)/web-packages
-	$(call step,Building the web client,$(in_web) npm run --silent build -- --logLevel warn && npm run --silent budget >/dev/null)
+	$(call step,Building the web client,$(in_web) npm run --silent build && npm run --silent budget >/dev/null)
 	@mkdir -p $(@D) && touch $@
 
 ## Running --------------------------------------------------------------------------------------------------------

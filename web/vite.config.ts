@@ -3,6 +3,9 @@ import { join } from "node:path";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
+/** What a cold start needs to show the chat list: one file, so that it is packed well. */
+const SHELL =
+  /node_modules\/(preact|@preact|idb|lucide)\/|src\/(main|api\/|store\/|sync\/|engine\/(?!prepare)|i18n\/(i18n|en)\.|worker\/register|views\/(app|parts|icon|format|route|look|text|notify|memo|thread\/tick|list\/(chatlist|mute))\.)|vite\/preload-helper/;
 const EMOJI_VERSION = 15; // what systems can be expected to draw
 
 interface Emoji {
@@ -26,7 +29,12 @@ function emoji(): Plugin {
       const all = (JSON.parse(readFileSync(folder, "utf8")) as Emoji[])
         .filter((one) => one.group !== undefined && one.group !== 2 && (one.version ?? 0) <= EMOJI_VERSION)
         .map((one) => {
-          const words = new Set([one.label, ...(one.tags ?? [])].join(" ").toLowerCase().split(/[^\p{L}\p{N}]+/u));
+          const words = new Set(
+            [one.label, ...(one.tags ?? [])]
+              .join(" ")
+              .toLowerCase()
+              .split(/[^\p{L}\p{N}]+/u),
+          );
           return [one.emoji, [...words].filter(Boolean).join(" "), one.group! > 2 ? one.group! - 1 : one.group];
         });
       return `export default JSON.parse(${JSON.stringify(JSON.stringify(all))})`;
@@ -42,6 +50,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy lets in no data: script or style
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 400,
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "shell", test: SHELL }] } } },
   },
   server: { proxy: { "/api": "http://localhost:30080", "/ws": { target: "ws://localhost:30080", ws: true } } },
   test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 30_000 },

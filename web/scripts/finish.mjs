@@ -20,7 +20,9 @@ function files(folder) {
 // What opens the app offline: the shell and everything it may load. Emoji data comes when first asked for.
 const shell = files(dist)
   .map((path) => `/${relative(dist, path)}`)
-  .filter((path) => (path.startsWith("/assets/") || path.startsWith("/icons/")) && !/_emoji|\.(br|gz)$/.test(path));
+  .filter(
+    (path) => (path.startsWith("/assets/") || path.startsWith("/icons/")) && !/_emoji|-512|\.(br|gz)$/.test(path),
+  );
 const version = createHash("sha256");
 for (const path of [...shell, "/index.html"]) version.update(path).update(readFileSync(join(dist, path)));
 

@@ -20,7 +20,7 @@ SHELL: Final = "/index.html"
 FOREVER: Final = "public, max-age=31536000, immutable"
 ASK: Final = "no-cache"
 KINDS: Final = {
-    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".html": "text/html", ".js": "text/javascript", ".css": "text/css",
     ".json": "application/json", ".webmanifest": "application/manifest+json", ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }  # fmt: skip

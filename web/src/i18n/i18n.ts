@@ -19,11 +19,13 @@ const OTHERS: Record<Exclude<Locale, "en">, () => Promise<{ default: Catalogue }
 
 export const locale = signal<Locale>("en");
 let catalogue: Catalogue = en;
+let tag = "en"; // with the person's region: how they write dates and numbers
 let plurals = new Intl.PluralRules("en");
 
 export async function speak(wanted: Locale): Promise<void> {
   catalogue = wanted === "en" ? en : (await OTHERS[wanted]()).default;
   plurals = new Intl.PluralRules(wanted);
+  tag = navigator.languages.find((one) => one.startsWith(wanted)) ?? wanted;
   formats.clear();
   locale.value = wanted;
   document.documentElement.lang = wanted;
@@ -58,14 +60,15 @@ export function date(value: Date, options: Intl.DateTimeFormatOptions): string {
   const key = JSON.stringify(options);
   let format = formats.get(key);
   if (!format) {
-    format = new Intl.DateTimeFormat(locale.value, options);
+    format = new Intl.DateTimeFormat(tag, options);
     formats.set(key, format);
   }
   return format.format(value);
 }
 
 export function number(value: number): string {
-  return new Intl.NumberFormat(locale.value).format(value);
+  void locale.value;
+  return new Intl.NumberFormat(tag).format(value);
 }
 
 export function relative(value: number, unit: Intl.RelativeTimeFormatUnit): string {

@@ -323,7 +323,8 @@ export async function summarise(tx: Tx, userId: string, chatId: string): Promise
     const side = mark.userId === userId ? mine : others;
     side[mark.status] = Math.max(side[mark.status], mark.seq);
   }
-  const alone = it.type === "direct" ? others : slowest(marks, (await tx.objectStore("members").get(chatId)) ?? [], userId);
+  const alone =
+    it.type === "direct" ? others : slowest(marks, (await tx.objectStore("members").get(chatId)) ?? [], userId);
   row.readSeq = Math.max(it.readSeq, mine.read);
   row.othersReadSeq = Math.max(it.othersReadSeq, alone.read);
   row.othersDeliveredSeq = Math.max(it.othersDeliveredSeq, alone.delivered, row.othersReadSeq);

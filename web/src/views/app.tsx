@@ -12,11 +12,12 @@ import { ChatList } from "./list/chatlist";
 import { watchIncoming } from "./notify";
 import { Empty, Spinner } from "./parts";
 import { back, chatId, go, route } from "./route";
-import { Thread } from "./thread/thread";
 
 /** A view that is loaded when it is first shown. */
-function lazy<P extends object>(load: () => Promise<ComponentType<P>>) {
+function lazy<P extends object>(load: () => Promise<ComponentType<P>>, eager = false) {
   let ready: ComponentType<P> | null = null;
+  const loading = eager ? load().then((found) => (ready = found)) : null;
+  loading?.catch(() => undefined);
   return function Lazy(props: P) {
     const [, redraw] = useState(0);
     useEffect(() => {
@@ -30,10 +31,18 @@ function lazy<P extends object>(load: () => Promise<ComponentType<P>>) {
         );
     }, []);
     const View = ready;
-    return View ? <View {...props} /> : <div class="panel waiting"><Spinner /></div>;
+    return View ? (
+      <View {...props} />
+    ) : (
+      <div class="panel waiting">
+        <Spinner />
+      </div>
+    );
   };
 }
 
+// Fetched at once, beside the shell: most starts end in a chat.
+const Thread = lazy(() => import("./thread/thread").then((module) => module.Thread), true);
 const SignIn = lazy(() => import("./signin").then((module) => module.SignIn));
 const Settings = lazy(() => import("./settings/settings").then((module) => module.Settings));
 const NewChat = lazy(() => import("./people/newchat").then((module) => module.NewChat));
@@ -82,7 +91,11 @@ export function App() {
   return (
     <div class={`frame ${inChat ? "in-chat" : ""} ${more === "info" ? "with-info" : ""}`}>
       <nav class="side" aria-label={t("chats")}>
-        {storageFull.value && <p class="strip warn" role="alert">{t("storageFull")}</p>}
+        {storageFull.value && (
+          <p class="strip warn" role="alert">
+            {t("storageFull")}
+          </p>
+        )}
         {place === "settings" ? (
           <Settings page={id} />
         ) : place === "new" ? (
@@ -120,7 +133,7 @@ function Welcome() {
     <div class="welcome">
       <Empty icon="chat" title={t("welcomeTitle")} text={loaded.value ? t("welcomeText") : t("catchingUp")}>
         <p class="keys">
-          <kbd>Ctrl</kbd> <kbd>K</kbd> <span>{t("jumpTo")}</span>
+          <kbd>{t("keyCtrl")}</kbd> <kbd>K</kbd> <span>{t("jumpTo")}</span>
         </p>
         <button type="button" class="button" onClick={() => go("/new")}>
           <Icon name="compose" /> {t("newChat")}

@@ -1,6 +1,6 @@
 /** Names, times, sizes and the one-line form of a message, in the person's language. */
 
-import { people, me } from "../engine/state";
+import { me, people } from "../engine/state";
 import { date, has, list, number, relative, t } from "../i18n/i18n";
 import type { ChatRow, Row } from "../store/schema";
 import type { Chat, Content, Message, Notice, User } from "../sync/wire";
@@ -154,12 +154,16 @@ export function noticeLine(message: Pick<Message, "content" | "senderId">): stri
     case "member.left":
       return mine ? t("noticeLeftYou") : t("noticeLeft", { who });
     case "role.changed":
-      return t("noticeRole", { whom, role: notice.role && has(`role_${notice.role}`) ? t(`role_${notice.role}` as "role_admin") : "" });
+      return t("noticeRole", {
+        whom,
+        role: notice.role && has(`role_${notice.role}`) ? t(`role_${notice.role}` as "role_admin") : "",
+      });
     case "disappearing.changed":
       if (!notice.disappearingSeconds) return mine ? t("noticeTimerOffByYou") : t("noticeTimerOff", { who });
       return mine ? t("noticeTimerByYou") : t("noticeTimer", { who });
     case "info.changed":
-      if (notice.name) return mine ? t("noticeNameByYou", { name: notice.name }) : t("noticeName", { who, name: notice.name });
+      if (notice.name)
+        return mine ? t("noticeNameByYou", { name: notice.name }) : t("noticeName", { who, name: notice.name });
       return mine ? t("noticeInfoByYou") : t("noticeInfo", { who });
     default:
       return mine ? t("noticeInfoByYou") : t("noticeInfo", { who });
@@ -167,17 +171,26 @@ export function noticeLine(message: Pick<Message, "content" | "senderId">): stri
 }
 
 /** The line under a chat's name. */
-export function previewOf(row: ChatRow): { who: string; text: string; icon?: (typeof CONTENT_ICON)[keyof typeof CONTENT_ICON] } {
+export function previewOf(row: ChatRow): {
+  who: string;
+  text: string;
+  icon?: (typeof CONTENT_ICON)[keyof typeof CONTENT_ICON];
+} {
   const last = row.last;
   if (!last) return { who: "", text: "" };
   const { message } = last;
-  if (message.kind === "notice") return { who: "", text: noticeLine(message) };
+  if (message.kind === "notice") {
+    const began = row.chat.type === "direct" && (message.content as Notice | null)?.event === "chat.created";
+    return { who: "", text: began ? t("noMessagesYet") : noticeLine(message) };
+  }
   const mine = message.senderId === me.value?.id;
   const who = row.chat.type === "group" && !mine ? firstName(nameOf(message.senderId)) : "";
   if (message.deletedAt) return { who, text: mine ? t("youDeleted") : t("deletedMessage") };
   const kind = message.content?.kind;
   const text = contentLine(message.content);
-  return kind && kind in CONTENT_ICON ? { who, text, icon: CONTENT_ICON[kind as keyof typeof CONTENT_ICON] } : { who, text };
+  return kind && kind in CONTENT_ICON
+    ? { who, text, icon: CONTENT_ICON[kind as keyof typeof CONTENT_ICON] }
+    : { who, text };
 }
 
 export function firstName(name: string): string {

@@ -1,7 +1,7 @@
 /** How it looks here, on this device: kept in localStorage, for it must be known before the store is open. */
 
 import { effect, signal } from "@preact/signals";
-import { type Locale, LOCALES, preferred, speak } from "../i18n/i18n";
+import { LOCALES, type Locale, preferred, speak } from "../i18n/i18n";
 
 export interface Look {
   theme: "system" | "light" | "dark";

@@ -38,7 +38,10 @@ export function tint(id: string): string {
 
 function initials(name: string): string {
   const words = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}]/u.test(word));
-  return [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...(word ?? "")][0] ?? "").join("").toUpperCase();
+  return [words[0], words.length > 1 ? words.at(-1) : ""]
+    .map((word) => [...(word ?? "")][0] ?? "")
+    .join("")
+    .toUpperCase();
 }
 
 export function Avatar(props: {
@@ -100,13 +103,13 @@ export function Menu(props: {
     menu.style.left = `${Math.max(8, Math.min(x, innerWidth - width - 8))}px`;
     menu.style.top = `${Math.max(8, Math.min(props.at.y, innerHeight - height - 8))}px`;
     menu.classList.add("open");
-    menu.querySelector<HTMLElement>("[role=menuitem]")?.focus();
+    menu.querySelector<HTMLElement>("[role^=menuitem]")?.focus();
     return () => {
       if (document.activeElement === document.body || menu.contains(document.activeElement)) before?.focus();
     };
   }, []);
   const walk = (event: KeyboardEvent) => {
-    const items = [...box.current!.querySelectorAll<HTMLElement>("[role=menuitem]")];
+    const items = [...box.current!.querySelectorAll<HTMLElement>("[role^=menuitem]")];
     const at = items.indexOf(document.activeElement as HTMLElement);
     const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
     if (next !== undefined) {
@@ -146,7 +149,11 @@ export function Menu(props: {
 }
 
 /** A button that opens a menu. */
-export function MenuButton(props: { icon?: IconName; label: string; items: () => (MenuItem | false | null | undefined)[] }) {
+export function MenuButton(props: {
+  icon?: IconName;
+  label: string;
+  items: () => (MenuItem | false | null | undefined)[];
+}) {
   const at = useSignal<{ x: number; y: number } | null>(null);
   return (
     <>
@@ -237,7 +244,13 @@ export function Confirm(props: {
   );
 }
 
-export function Switch(props: { label: string; hint?: string; on: boolean; onChange(on: boolean): void; disabled?: boolean }) {
+export function Switch(props: {
+  label: string;
+  hint?: string;
+  on: boolean;
+  onChange(on: boolean): void;
+  disabled?: boolean;
+}) {
   return (
     <label class="setting">
       <span>

@@ -22,13 +22,18 @@ export function SignIn() {
       <label class="gate-language">
         <Icon name="globe" />
         <span class="sr-only">{t("language")}</span>
-        <select value={locale.value} onChange={(event) => {
-          const wanted = event.currentTarget.value as Locale;
-          setLook({ locale: wanted });
-          void import("../i18n/i18n").then((module) => module.speak(wanted));
-        }}>
+        <select
+          value={locale.value}
+          onChange={(event) => {
+            const wanted = event.currentTarget.value as Locale;
+            setLook({ locale: wanted });
+            void import("../i18n/i18n").then((module) => module.speak(wanted));
+          }}
+        >
           {Object.entries(LOCALES).map(([id, name]) => (
-            <option key={id} value={id}>{name}</option>
+            <option key={id} value={id}>
+              {name}
+            </option>
           ))}
         </select>
       </label>
@@ -136,7 +141,15 @@ function Phone() {
         {busy.value ? <Spinner /> : t("signIn")}
       </button>
       <div class="gate-more">
-        <button type="button" class="link" onClick={() => { sent.value = false; code.value = ""; error.value = ""; }}>
+        <button
+          type="button"
+          class="link"
+          onClick={() => {
+            sent.value = false;
+            code.value = "";
+            error.value = "";
+          }}
+        >
           {t("otherNumber")}
         </button>
         <button type="button" class="link" disabled={wait.value > 0 || busy.value} onClick={() => void ask()}>
@@ -179,7 +192,15 @@ function FirstRun() {
       <PicturePick name={name.value} id={me.value?.id ?? ""} onPick={(file) => (picture.value = file)} />
       <label class="field">
         <span>{t("name")}</span>
-        <input autoComplete="name" maxLength={64} required autoFocus dir="auto" value={name.value} onInput={(event) => (name.value = event.currentTarget.value)} />
+        <input
+          autoComplete="name"
+          maxLength={64}
+          required
+          autoFocus
+          dir="auto"
+          value={name.value}
+          onInput={(event) => (name.value = event.currentTarget.value)}
+        />
       </label>
       <label class="field">
         <span>{t("aboutOptional")}</span>

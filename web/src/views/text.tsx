@@ -8,7 +8,10 @@ const LINK = /\bhttps?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}]/gi;
 const MARKS: [RegExp, (inner: ComponentChildren, key: string) => ComponentChildren][] = [
   [/```\n?([\s\S]+?)\n?```/, (inner, key) => <pre key={key}>{inner}</pre>],
   [/`([^`\n]+)`/, (inner, key) => <code key={key}>{inner}</code>],
-  [/(?<![\p{L}\p{N}*])\*(?!\s)([^*\n]+?)(?<!\s)\*(?![\p{L}\p{N}*])/u, (inner, key) => <strong key={key}>{inner}</strong>],
+  [
+    /(?<![\p{L}\p{N}*])\*(?!\s)([^*\n]+?)(?<!\s)\*(?![\p{L}\p{N}*])/u,
+    (inner, key) => <strong key={key}>{inner}</strong>,
+  ],
   [/(?<![\p{L}\p{N}_])_(?!\s)([^_\n]+?)(?<!\s)_(?![\p{L}\p{N}_])/u, (inner, key) => <em key={key}>{inner}</em>],
   [/(?<![\p{L}\p{N}~])~(?!\s)([^~\n]+?)(?<!\s)~(?![\p{L}\p{N}~])/u, (inner, key) => <s key={key}>{inner}</s>],
 ];
@@ -66,5 +69,8 @@ function named(text: string, names: string[], path: string): ComponentChildren[]
 
 /** One to three emoji and nothing else: shown large. */
 export function isJumbo(text: string): boolean {
-  return text.length <= 24 && /^(\p{Extended_Pictographic}(\uFE0F|\u200D\p{Extended_Pictographic}|[\u{1F3FB}-\u{1F3FF}])*){1,3}$/u.test(text);
+  return (
+    text.length <= 24 &&
+    /^(\p{Extended_Pictographic}(\uFE0F|\u200D\p{Extended_Pictographic}|[\u{1F3FB}-\u{1F3FF}])*){1,3}$/u.test(text)
+  );
 }

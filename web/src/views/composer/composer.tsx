@@ -54,7 +54,12 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     clearTimeout(saving.current);
     if (state.editing.peek()) return;
     const replyTo = state.replyTo.peek()?.message.messageId;
-    void actions.engine.store.putDraft({ chatId: row.id, text: text.peek(), at: Date.now(), ...(replyTo ? { replyTo } : {}) });
+    void actions.engine.store.putDraft({
+      chatId: row.id,
+      text: text.peek(),
+      at: Date.now(),
+      ...(replyTo ? { replyTo } : {}),
+    });
   };
   const grow = () => {
     const area = box.current;
@@ -120,7 +125,11 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     save();
     actions.typed(row.id, false);
     for (let at = 0; at < value.length; at += TEXT_MAX)
-      await actions.send(row.id, { kind: "text", text: value.slice(at, at + TEXT_MAX) }, { replyTo: at ? null : replyTo, mentions });
+      await actions.send(
+        row.id,
+        { kind: "text", text: value.slice(at, at + TEXT_MAX) },
+        { replyTo: at ? null : replyTo, mentions },
+      );
     onSent();
   };
 
@@ -217,7 +226,13 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     return (
       <footer class="composer closed">
         <span>{t("youBlocked")}</span>
-        <button type="button" class="button quiet" onClick={() => void actions.block(row.chat.peer!.id, false).catch((error) => say(refusal(actions.failure(error).code)))}>
+        <button
+          type="button"
+          class="button quiet"
+          onClick={() =>
+            void actions.block(row.chat.peer!.id, false).catch((error) => say(refusal(actions.failure(error).code)))
+          }
+        >
           {t("unblock")}
         </button>
       </footer>
@@ -225,7 +240,9 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   if (!mayWrite(row.chat))
     return (
       <footer class="composer closed">
-        {row.chat.membership === "member" ? t("onlyAdmins") : t(row.chat.membership === "left" ? "youLeft" : "youWereRemoved")}
+        {row.chat.membership === "member"
+          ? t("onlyAdmins")
+          : t(row.chat.membership === "left" ? "youLeft" : "youWereRemoved")}
       </footer>
     );
   const above = state.editing.value ?? state.replyTo.value;
@@ -283,7 +300,12 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
             void submit();
           }}
         >
-          <IconButton icon="smile" label={t("emoji")} pressed={extra.value?.what === "emoji"} onClick={() => open("emoji")} />
+          <IconButton
+            icon="smile"
+            label={t("emoji")}
+            pressed={extra.value?.what === "emoji"}
+            onClick={() => open("emoji")}
+          />
           {!state.editing.value && (
             <MenuButton
               icon="attach"
@@ -324,7 +346,13 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
               <Icon name={state.editing.value ? "check" : "send"} class={state.editing.value ? "" : "flip"} />
             </button>
           ) : (
-            <button type="button" class="send" aria-label={t("recordVoice")} title={t("recordVoice")} onClick={() => open("voice")}>
+            <button
+              type="button"
+              class="send"
+              aria-label={t("recordVoice")}
+              title={t("recordVoice")}
+              onClick={() => open("voice")}
+            >
               <Icon name="mic" />
             </button>
           )}
@@ -367,7 +395,8 @@ function LazyExtra({ what, ...props }: ExtraProps & { what: Extra }) {
 /** The part of a content that can be edited. */
 function textOnly(content: Content | null): string {
   if (content?.kind === "text") return content.text;
-  if (content?.kind === "image" || content?.kind === "video" || content?.kind === "document") return content.caption ?? "";
+  if (content?.kind === "image" || content?.kind === "video" || content?.kind === "document")
+    return content.caption ?? "";
   return textOf(content);
 }
 
@@ -392,6 +421,9 @@ function useMembers(row: ChatRow, query: string | undefined) {
   return members.value
     .map((member) => people.value.get(member.userId) ?? member.user)
     .filter((user) => user !== null)
-    .filter((user) => user.id !== me.value?.id && words.every((word) => wordsOf(user.name).some((one) => one.startsWith(word))))
+    .filter(
+      (user) =>
+        user.id !== me.value?.id && words.every((word) => wordsOf(user.name).some((one) => one.startsWith(word))),
+    )
     .slice(0, 6);
 }

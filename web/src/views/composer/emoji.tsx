@@ -36,19 +36,38 @@ export function EmojiPicker({ onPick }: { onPick(emoji: string): void }) {
     return group.value < 0 ? [] : data.filter((one) => one[2] === group.value);
   }, [all.value, query.value, group.value]);
   const pick = (emoji: string) => {
-    localStorage.setItem(RECENT, JSON.stringify([emoji, ...lately.filter((one) => one !== emoji)].slice(0, RECENT_MAX)));
+    localStorage.setItem(
+      RECENT,
+      JSON.stringify([emoji, ...lately.filter((one) => one !== emoji)].slice(0, RECENT_MAX)),
+    );
     onPick(emoji);
   };
-  const list = shown.length || words.length ? shown.map((one) => [one[0], one[1]] as const) : lately.map((one) => [one, one] as const);
-  const fallback = !list.length && !words.length && all.value ? all.value.filter((one) => one[2] === 0).map((one) => [one[0], one[1]] as const) : list;
+  const list =
+    shown.length || words.length
+      ? shown.map((one) => [one[0], one[1]] as const)
+      : lately.map((one) => [one, one] as const);
+  const fallback =
+    !list.length && !words.length && all.value
+      ? all.value.filter((one) => one[2] === 0).map((one) => [one[0], one[1]] as const)
+      : list;
   return (
     <div class="emoji">
       <div class="search">
         <Icon name="search" />
-        <input type="search" placeholder={t("searchEmoji")} aria-label={t("searchEmoji")} onInput={(event) => (query.value = event.currentTarget.value)} />
+        <input
+          type="search"
+          placeholder={t("searchEmoji")}
+          aria-label={t("searchEmoji")}
+          onInput={(event) => (query.value = event.currentTarget.value)}
+        />
       </div>
       <div class="emoji-groups" role="group" aria-label={t("groups")}>
-        <button type="button" aria-label={t("recent")} aria-pressed={group.value === -1} onClick={() => (group.value = -1)}>
+        <button
+          type="button"
+          aria-label={t("recent")}
+          aria-pressed={group.value === -1}
+          onClick={() => (group.value = -1)}
+        >
           <Icon name="clock" />
         </button>
         {GROUPS.map((emoji, i) => (

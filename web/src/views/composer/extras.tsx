@@ -27,7 +27,12 @@ export function PollDialog({ row, onClose }: Props) {
   const send = () => {
     if (!ready) return;
     const made = filled.map((text, i) => ({ id: String(i + 1), text }));
-    void actions.send(row.id, { kind: "poll", question: question.value.trim(), options: made, multiple: multiple.value });
+    void actions.send(row.id, {
+      kind: "poll",
+      question: question.value.trim(),
+      options: made,
+      multiple: multiple.value,
+    });
     onClose();
   };
   return (
@@ -61,7 +66,11 @@ export function PollDialog({ row, onClose }: Props) {
               }}
             />
             {options.value.length > 2 && (
-              <IconButton icon="close" label={t("removeOption")} onClick={() => (options.value = options.value.toSpliced(i, 1))} />
+              <IconButton
+                icon="close"
+                label={t("removeOption")}
+                onClick={() => (options.value = options.value.toSpliced(i, 1))}
+              />
             )}
           </span>
         ))}
@@ -100,10 +109,13 @@ export function PlaceDialog({ row, onClose }: Props) {
       }
     >
       {failed.value ? (
-        <p class="error" role="alert">{t("noLocation")}</p>
+        <p class="error" role="alert">
+          {t("noLocation")}
+        </p>
       ) : at.value ? (
         <p class="hint">
-          <Icon name="place" /> {`${at.value.latitude.toFixed(5)}, ${at.value.longitude.toFixed(5)} (±${Math.round(at.value.accuracy)} m)`}
+          <Icon name="place" />{" "}
+          {`${at.value.latitude.toFixed(5)}, ${at.value.longitude.toFixed(5)} (±${Math.round(at.value.accuracy)} m)`}
         </p>
       ) : (
         <p class="hint">

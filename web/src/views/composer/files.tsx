@@ -69,7 +69,12 @@ export function FilesDialog(props: {
               }
             }}
           />
-          <button type="submit" class="send" aria-label={t("send")} disabled={busy.value || !files.value.length || large.length > 0}>
+          <button
+            type="submit"
+            class="send"
+            aria-label={t("send")}
+            disabled={busy.value || !files.value.length || large.length > 0}
+          >
             <Icon name="send" class="flip" />
           </button>
         </form>
@@ -84,13 +89,28 @@ export function FilesDialog(props: {
               <small>{bytes(file.size)}</small>
             </figcaption>
             {files.value.length > 1 && (
-              <IconButton icon="close" label={t("removeFile")} onClick={() => (files.value = files.value.filter((one) => one !== file))} />
+              <IconButton
+                icon="close"
+                label={t("removeFile")}
+                onClick={() => (files.value = files.value.filter((one) => one !== file))}
+              />
             )}
           </figure>
         ))}
       </div>
-      {large.length > 0 && <p class="error" role="alert">{t("error_too_large")}</p>}
-      {pictures && <Switch label={t("asDocument")} hint={t("asDocumentHint")} on={original.value} onChange={(on) => (original.value = on)} />}
+      {large.length > 0 && (
+        <p class="error" role="alert">
+          {t("error_too_large")}
+        </p>
+      )}
+      {pictures && (
+        <Switch
+          label={t("asDocument")}
+          hint={t("asDocumentHint")}
+          on={original.value}
+          onChange={(on) => (original.value = on)}
+        />
+      )}
     </Dialog>
   );
 }

@@ -65,7 +65,11 @@ export function VoiceBar({ row, state, onClose }: { row: ChatRow; state: ThreadS
               const draft = { kind: "voice" as const, mediaId: "", durationMs: spent.value, waveform };
               const replyTo = state.replyTo.peek()?.message.messageId ?? null;
               state.replyTo.value = null;
-              void actions.sendFile(row.id, { file: new Blob(chunks, { type: kind }), fileName: `voice.${extension}`, draft }, replyTo);
+              void actions.sendFile(
+                row.id,
+                { file: new Blob(chunks, { type: kind }), fileName: `voice.${extension}`, draft },
+                replyTo,
+              );
             }
             onClose();
           };

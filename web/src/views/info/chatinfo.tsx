@@ -19,7 +19,12 @@ export const oops = (error: unknown) => say(refusal(actions.failure(error).code)
 export function ChatInfo({ id }: { id: string }) {
   const row = chats.value.get(id);
   const page = useSignal<"about" | "shelf">("about");
-  if (!row) return <div class="waiting"><Spinner /></div>;
+  if (!row)
+    return (
+      <div class="waiting">
+        <Spinner />
+      </div>
+    );
   const group = row.chat.type === "group";
   return (
     <div class="panel">
@@ -28,12 +33,19 @@ export function ChatInfo({ id }: { id: string }) {
         onBack={() => (page.value === "shelf" ? (page.value = "about") : back(`/chat/${id}`))}
       />
       <div class="panel-body">
-        {page.value === "shelf" ? <Shelf chatId={id} /> : (
+        {page.value === "shelf" ? (
+          <Shelf chatId={id} />
+        ) : (
           <>
             {group ? <GroupHead row={row} /> : <PersonHead row={row} />}
             <button type="button" class="row" onClick={() => (page.value = "shelf")}>
-              <span class="row-icon"><Icon name="image" /></span>
-              <span class="row-text"><b>{t("shared")}</b><small>{t("sharedHint")}</small></span>
+              <span class="row-icon">
+                <Icon name="image" />
+              </span>
+              <span class="row-text">
+                <b>{t("shared")}</b>
+                <small>{t("sharedHint")}</small>
+              </span>
               <Icon name="next" class="flip" />
             </button>
             <ChatSettings row={row} />
@@ -52,7 +64,11 @@ function PersonHead({ row }: { row: ChatRow }) {
     <div class="info-head">
       <ChatAvatar chat={row.chat} size="xl" />
       <h2 dir="auto">{titleOf(row.chat)}</h2>
-      {peer?.phone && !isSelf(row.chat) && <a href={`tel:${peer.phone}`} dir="ltr">{peer.phone}</a>}
+      {peer?.phone && !isSelf(row.chat) && (
+        <a href={`tel:${peer.phone}`} dir="ltr">
+          {peer.phone}
+        </a>
+      )}
       {peer?.about && <p dir="auto">{peer.about}</p>}
     </div>
   );
@@ -73,7 +89,9 @@ function GroupHead({ row }: { row: ChatRow }) {
     try {
       await actions.editChat(row.id, {
         ...(name.value.trim() !== chat.name ? { name: name.value.trim() } : {}),
-        ...(description.value.trim() !== (chat.description ?? "") ? { description: description.value.trim() || null } : {}),
+        ...(description.value.trim() !== (chat.description ?? "")
+          ? { description: description.value.trim() || null }
+          : {}),
       });
       editing.value = false;
     } catch (error) {
@@ -87,7 +105,12 @@ function GroupHead({ row }: { row: ChatRow }) {
           id={row.id}
           name={chat.name ?? ""}
           media={chat.avatar}
-          onPick={(file) => void actions.uploadPicture(file).then((media) => actions.editChat(row.id, { avatarMediaId: media.id })).catch(oops)}
+          onPick={(file) =>
+            void actions
+              .uploadPicture(file)
+              .then((media) => actions.editChat(row.id, { avatarMediaId: media.id }))
+              .catch(oops)
+          }
         />
       ) : (
         <Avatar id={row.id} name={chat.name ?? ""} media={chat.avatar} size="xl" />
@@ -102,21 +125,48 @@ function GroupHead({ row }: { row: ChatRow }) {
         >
           <label class="field">
             <span>{t("groupName")}</span>
-            <input maxLength={100} required dir="auto" value={name.value} onInput={(event) => (name.value = event.currentTarget.value)} />
+            <input
+              maxLength={100}
+              required
+              dir="auto"
+              value={name.value}
+              onInput={(event) => (name.value = event.currentTarget.value)}
+            />
           </label>
           <label class="field">
             <span>{t("description")}</span>
-            <textarea rows={3} maxLength={2048} dir="auto" value={description.value} onInput={(event) => (description.value = event.currentTarget.value)} />
+            <textarea
+              rows={3}
+              maxLength={2048}
+              dir="auto"
+              value={description.value}
+              onInput={(event) => (description.value = event.currentTarget.value)}
+            />
           </label>
           <div class="buttons">
-            <button type="button" class="button quiet" onClick={() => (editing.value = false)}>{t("cancel")}</button>
-            <button type="submit" class="button">{t("save")}</button>
+            <button type="button" class="button quiet" onClick={() => (editing.value = false)}>
+              {t("cancel")}
+            </button>
+            <button type="submit" class="button">
+              {t("save")}
+            </button>
           </div>
         </form>
       ) : (
         <>
           <h2 dir="auto">
-            {chat.name} {may && <IconButton icon="edit" label={t("edit")} onClick={() => { name.value = chat.name ?? ""; description.value = chat.description ?? ""; editing.value = true; }} />}
+            {chat.name}{" "}
+            {may && (
+              <IconButton
+                icon="edit"
+                label={t("edit")}
+                onClick={() => {
+                  name.value = chat.name ?? "";
+                  description.value = chat.description ?? "";
+                  editing.value = true;
+                }}
+              />
+            )}
           </h2>
           <small>{t("members", { n: chat.memberCount })}</small>
           {chat.description && <p dir="auto">{chat.description}</p>}
@@ -126,7 +176,12 @@ function GroupHead({ row }: { row: ChatRow }) {
   );
 }
 
-const TIMERS: [number, "timerOff" | "timer1d" | "timer7d" | "timer90d"][] = [[0, "timerOff"], [86_400, "timer1d"], [604_800, "timer7d"], [7_776_000, "timer90d"]];
+const TIMERS: [number, "timerOff" | "timer1d" | "timer7d" | "timer90d"][] = [
+  [0, "timerOff"],
+  [86_400, "timer1d"],
+  [604_800, "timer7d"],
+  [7_776_000, "timer90d"],
+];
 
 function ChatSettings({ row }: { row: ChatRow }) {
   const { chat } = row;
@@ -138,13 +193,28 @@ function ChatSettings({ row }: { row: ChatRow }) {
   const options = TIMERS.some(([seconds]) => seconds === timer) ? TIMERS : [...TIMERS, [timer, "timerOff"] as const];
   return (
     <section class="pad">
-      <Switch label={t("mute")} on={isMuted(row)} onChange={(on) => set({ mutedUntil: on ? "9999-01-01T00:00:00.000Z" : null })} />
+      <Switch
+        label={t("mute")}
+        on={isMuted(row)}
+        onChange={(on) => set({ mutedUntil: on ? "9999-01-01T00:00:00.000Z" : null })}
+      />
       <Switch label={t("pinChat")} on={chat.settings.pinned} onChange={(pinned) => set({ pinned })} />
       {chat.membership === "member" && (
         <label class="setting">
-          <span>{t("disappearing")}<small>{t("disappearingHint")}</small></span>
-          <select value={timer} disabled={chat.type === "group" && !mayEdit(row)} onChange={(event) => edit({ disappearingSeconds: Number(event.currentTarget.value) || null })}>
-            {options.map(([seconds, key]) => <option key={seconds} value={seconds}>{t(key)}</option>)}
+          <span>
+            {t("disappearing")}
+            <small>{t("disappearingHint")}</small>
+          </span>
+          <select
+            value={timer}
+            disabled={chat.type === "group" && !mayEdit(row)}
+            onChange={(event) => edit({ disappearingSeconds: Number(event.currentTarget.value) || null })}
+          >
+            {options.map(([seconds, key]) => (
+              <option key={seconds} value={seconds}>
+                {t(key)}
+              </option>
+            ))}
           </select>
         </label>
       )}
@@ -154,7 +224,10 @@ function ChatSettings({ row }: { row: ChatRow }) {
           {rights.map((right) => (
             <label class="setting" key={right}>
               <span>{t(`right_${right}`)}</span>
-              <select value={chat.permissions[right]} onChange={(event) => edit({ permissions: { [right]: event.currentTarget.value as "all" | "admins" } })}>
+              <select
+                value={chat.permissions[right]}
+                onChange={(event) => edit({ permissions: { [right]: event.currentTarget.value as "all" | "admins" } })}
+              >
                 <option value="all">{t("allMembers")}</option>
                 <option value="admins">{t("adminsOnly")}</option>
               </select>
@@ -174,8 +247,12 @@ function Dangers({ row }: { row: ChatRow }) {
     <section>
       {chat.type === "group" && chat.membership === "member" && (
         <button type="button" class="row danger" onClick={() => (asking.value = "leave")}>
-          <span class="row-icon"><Icon name="leave" /></span>
-          <span class="row-text"><b>{t("leaveGroup")}</b></span>
+          <span class="row-icon">
+            <Icon name="leave" />
+          </span>
+          <span class="row-text">
+            <b>{t("leaveGroup")}</b>
+          </span>
         </button>
       )}
       {peer && !isSelf(chat) && (
@@ -184,8 +261,12 @@ function Dangers({ row }: { row: ChatRow }) {
           class="row danger"
           onClick={() => (peer.isBlocked ? void actions.block(peer.id, false).catch(oops) : (asking.value = "block"))}
         >
-          <span class="row-icon"><Icon name="ban" /></span>
-          <span class="row-text"><b>{peer.isBlocked ? t("unblock") : t("block")}</b></span>
+          <span class="row-icon">
+            <Icon name="ban" />
+          </span>
+          <span class="row-text">
+            <b>{peer.isBlocked ? t("unblock") : t("block")}</b>
+          </span>
         </button>
       )}
       {asking.value === "leave" && (
@@ -193,7 +274,13 @@ function Dangers({ row }: { row: ChatRow }) {
           title={t("leaveGroup")}
           text={t("leaveText")}
           onClose={() => (asking.value = null)}
-          actions={[{ label: t("leaveGroup"), danger: true, run: () => void actions.leave(row.id).then(() => go(`/chat/${row.id}`), oops) }]}
+          actions={[
+            {
+              label: t("leaveGroup"),
+              danger: true,
+              run: () => void actions.leave(row.id).then(() => go(`/chat/${row.id}`), oops),
+            },
+          ]}
         />
       )}
       {asking.value === "block" && peer && (

@@ -39,21 +39,30 @@ export function Members({ row }: { row: ChatRow }) {
       <h2>{t("members", { n: chat.memberCount })}</h2>
       {mayAdd && (
         <button type="button" class="row" onClick={() => (adding.value = true)}>
-          <span class="row-icon accent"><Icon name="addUser" /></span>
-          <span class="row-text"><b>{t("addMembers")}</b></span>
+          <span class="row-icon accent">
+            <Icon name="addUser" />
+          </span>
+          <span class="row-text">
+            <b>{t("addMembers")}</b>
+          </span>
         </button>
       )}
       {admin && (
         <button type="button" class="row" onClick={() => (inviting.value = true)}>
-          <span class="row-icon accent"><Icon name="link" /></span>
-          <span class="row-text"><b>{t("inviteLink")}</b></span>
+          <span class="row-icon accent">
+            <Icon name="link" />
+          </span>
+          <span class="row-text">
+            <b>{t("inviteLink")}</b>
+          </span>
         </button>
       )}
       {held.value === null && <Spinner />}
       {(all.value ? sorted : sorted.slice(0, FIRST)).map((member) => {
         const user = people.value.get(member.userId) ?? member.user;
         const mine = member.userId === me.value?.id;
-        const mayChange = !mine && admin && member.role !== "owner" && (chat.myRole === "owner" || member.role === "member");
+        const mayChange =
+          !mine && admin && member.role !== "owner" && (chat.myRole === "owner" || member.role === "member");
         return (
           <div class="row" key={member.userId}>
             {user && <PersonAvatar user={user} />}
@@ -66,10 +75,29 @@ export function Members({ row }: { row: ChatRow }) {
               <MenuButton
                 label={t("menuOf", { name: personName(user) })}
                 items={() => [
-                  { icon: "chat", label: t("message"), run: () => void actions.openDirect(member.userId).then((id) => go(`/chat/${id}`), oops) },
-                  mayChange && member.role === "member" && { icon: "shield", label: t("makeAdmin"), run: () => act(actions.setRole(row.id, member.userId, "admin")) },
-                  mayChange && member.role === "admin" && { icon: "user", label: t("makeMember"), run: () => act(actions.setRole(row.id, member.userId, "member")) },
-                  mayChange && { icon: "leave", label: t("removeFromGroup"), danger: true, run: () => act(actions.removeMember(row.id, member.userId)) },
+                  {
+                    icon: "chat",
+                    label: t("message"),
+                    run: () => void actions.openDirect(member.userId).then((id) => go(`/chat/${id}`), oops),
+                  },
+                  mayChange &&
+                    member.role === "member" && {
+                      icon: "shield",
+                      label: t("makeAdmin"),
+                      run: () => act(actions.setRole(row.id, member.userId, "admin")),
+                    },
+                  mayChange &&
+                    member.role === "admin" && {
+                      icon: "user",
+                      label: t("makeMember"),
+                      run: () => act(actions.setRole(row.id, member.userId, "member")),
+                    },
+                  mayChange && {
+                    icon: "leave",
+                    label: t("removeFromGroup"),
+                    danger: true,
+                    run: () => act(actions.removeMember(row.id, member.userId)),
+                  },
                 ]}
               />
             )}
@@ -77,10 +105,19 @@ export function Members({ row }: { row: ChatRow }) {
         );
       })}
       {!all.value && sorted.length > FIRST && (
-        <button type="button" class="link center" onClick={() => (all.value = true)}>{t("showAll", { n: sorted.length })}</button>
+        <button type="button" class="link center" onClick={() => (all.value = true)}>
+          {t("showAll", { n: sorted.length })}
+        </button>
       )}
       {adding.value && (
-        <AddMembers row={row} members={held.value ?? []} onClose={() => { adding.value = false; void load(); }} />
+        <AddMembers
+          row={row}
+          members={held.value ?? []}
+          onClose={() => {
+            adding.value = false;
+            void load();
+          }}
+        />
       )}
       {inviting.value && <InviteDialog chatId={row.id} onClose={() => (inviting.value = false)} />}
     </section>
@@ -103,9 +140,17 @@ function AddMembers({ row, members, onClose }: { row: ChatRow; members: Member[]
       title={t("addMembers")}
       class="narrow tall"
       onClose={onClose}
-      foot={<button type="button" class="button" disabled={!chosen.value.size} onClick={() => void add()}>{t("add")}</button>}
+      foot={
+        <button type="button" class="button" disabled={!chosen.value.size} onClick={() => void add()}>
+          {t("add")}
+        </button>
+      }
     >
-      <PeoplePicker chosen={chosen.value} onChange={(next) => (chosen.value = next)} without={new Set(members.map((member) => member.userId))} />
+      <PeoplePicker
+        chosen={chosen.value}
+        onChange={(next) => (chosen.value = next)}
+        without={new Set(members.map((member) => member.userId))}
+      />
     </Dialog>
   );
 }
@@ -118,17 +163,38 @@ function InviteDialog({ chatId, onClose }: { chatId: string; onClose(): void }) 
   return (
     <Dialog title={t("inviteLink")} class="narrow" onClose={onClose}>
       <p class="hint">{t("inviteText")}</p>
-      {link ? <p class="invite-link" dir="ltr">{link}</p> : <Spinner />}
+      {link ? (
+        <p class="invite-link" dir="ltr">
+          {link}
+        </p>
+      ) : (
+        <Spinner />
+      )}
       <div class="buttons">
-        <button type="button" class="button" disabled={!link} onClick={() => copy(link)}><Icon name="copy" /> {t("copy")}</button>
+        <button type="button" class="button" disabled={!link} onClick={() => copy(link)}>
+          <Icon name="copy" /> {t("copy")}
+        </button>
         {"share" in navigator && (
-          <button type="button" class="button quiet" disabled={!link} onClick={() => void navigator.share({ url: link }).catch(() => undefined)}><Icon name="share" /> {t("share")}</button>
+          <button
+            type="button"
+            class="button quiet"
+            disabled={!link}
+            onClick={() => void navigator.share({ url: link }).catch(() => undefined)}
+          >
+            <Icon name="share" /> {t("share")}
+          </button>
         )}
         <button
           type="button"
           class="button quiet danger-text"
           disabled={!link}
-          onClick={() => void actions.revokeInvite(chatId).then(() => { invite.value = null; void make(); say(t("inviteRevoked")); }, oops)}
+          onClick={() =>
+            void actions.revokeInvite(chatId).then(() => {
+              invite.value = null;
+              void make();
+              say(t("inviteRevoked"));
+            }, oops)
+          }
         >
           <Icon name="retry" /> {t("newLink")}
         </button>

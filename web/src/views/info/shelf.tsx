@@ -33,13 +33,22 @@ export function Shelf({ chatId }: { chatId: string }) {
       {rows.value?.length === 0 ? (
         <Empty icon="image" title={t("nothingHere")} />
       ) : shelf.value === "media" ? (
-        <div class="tiles">{rows.value?.map((row) => <Tile key={row.id} row={row} />)}</div>
+        <div class="tiles">
+          {rows.value?.map((row) => (
+            <Tile key={row.id} row={row} />
+          ))}
+        </div>
       ) : (
         rows.value?.map((row) => (
           <button type="button" class="row" key={row.id} onClick={() => openMessage(chatId, row.message.seq!, row.id)}>
-            <span class="row-icon"><Icon name={shelf.value === "links" ? "link" : shelf.value === "voice" ? "mic" : "file"} /></span>
+            <span class="row-icon">
+              <Icon name={shelf.value === "links" ? "link" : shelf.value === "voice" ? "mic" : "file"} />
+            </span>
             <span class="row-text">
-              <span class="row-top"><b dir="auto">{nameOf(row.message.senderId)}</b><time>{brief(Date.parse(row.message.createdAt))}</time></span>
+              <span class="row-top">
+                <b dir="auto">{nameOf(row.message.senderId)}</b>
+                <time>{brief(Date.parse(row.message.createdAt))}</time>
+              </span>
               <small dir="auto">{contentLine(row.message.content)}</small>
             </span>
           </button>
@@ -58,7 +67,11 @@ function Tile({ row }: { row: Row }) {
     <button type="button" aria-label={media.caption || t("photo")} onClick={() => openViewer(row)}>
       {media.blurhash && <Blur hash={media.blurhash} />}
       {url && <img src={url} alt="" loading="lazy" />}
-      {media.kind === "video" && <span class="badge-round"><Icon name="play" /></span>}
+      {media.kind === "video" && (
+        <span class="badge-round">
+          <Icon name="play" />
+        </span>
+      )}
     </button>
   );
 }

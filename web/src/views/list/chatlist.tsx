@@ -12,7 +12,7 @@ import { Avatar, ChatAvatar, Empty, Menu, MenuButton, type MenuItem, rove, Spinn
 import { chatId, go } from "../route";
 import { Tick } from "../thread/tick";
 import { muteItems } from "./mute";
-import { Results } from "./results";
+import type { Results as ResultsView } from "./results";
 
 type Filter = "all" | "unread" | "groups" | "archived";
 const filter = signal<Filter>("all");
@@ -35,7 +35,13 @@ export function ChatList() {
   return (
     <div class="panel">
       <header class="list-head">
-        <button type="button" class="me" aria-label={t("settings")} title={t("settings")} onClick={() => go("/settings")}>
+        <button
+          type="button"
+          class="me"
+          aria-label={t("settings")}
+          title={t("settings")}
+          onClick={() => go("/settings")}
+        >
           <Avatar id={mine?.id ?? ""} name={mine?.name ?? ""} media={mine?.avatar} size="s" />
         </button>
         <h1>{t("chats")}</h1>
@@ -77,9 +83,23 @@ export function ChatList() {
         )}
       </div>
       <Connection />
-      {query.value.trim() ? <Results query={query.value.trim()} onOpen={() => (query.value = "")} /> : <Chats />}
+      {query.value.trim() ? <LazyResults query={query.value.trim()} onOpen={() => (query.value = "")} /> : <Chats />}
     </div>
   );
+}
+
+const results = signal<typeof ResultsView | null>(null);
+
+function LazyResults(props: { query: string; onOpen(): void }) {
+  useEffect(() => {
+    if (!results.value)
+      import("./results").then(
+        (module) => (results.value = module.Results),
+        () => say(t("error_unreachable")),
+      );
+  }, []);
+  const View = results.value;
+  return View ? <View {...props} /> : <Spinner />;
 }
 
 /** Honest about the network: whether there is one, and what waits for it. */
@@ -111,12 +131,7 @@ function Chats() {
     <>
       <div class="filters" role="group" aria-label={t("filter")}>
         {filters.map(([name, label]) => (
-          <button
-            type="button"
-            key={name}
-            aria-pressed={filter.value === name}
-            onClick={() => (filter.value = name)}
-          >
+          <button type="button" key={name} aria-pressed={filter.value === name} onClick={() => (filter.value = name)}>
             {label}
           </button>
         ))}
@@ -157,7 +172,11 @@ function itemsOf(row: ChatRow): (MenuItem | false)[] {
     void actions.setSettings(row, fields).catch((error) => say(refusal(actions.failure(error).code)));
   const unread = row.unread > 0 || settings.markedUnread;
   return [
-    { icon: settings.pinned ? "unpin" : "pin", label: settings.pinned ? t("unpinChat") : t("pinChat"), run: () => set({ pinned: !settings.pinned }) },
+    {
+      icon: settings.pinned ? "unpin" : "pin",
+      label: settings.pinned ? t("unpinChat") : t("pinChat"),
+      run: () => set({ pinned: !settings.pinned }),
+    },
     ...muteItems(row, set),
     unread
       ? {
@@ -165,7 +184,7 @@ function itemsOf(row: ChatRow): (MenuItem | false)[] {
           label: t("markRead"),
           run: () => {
             if (settings.markedUnread) set({ markedUnread: false });
-            void actions.read(row.id, row.chat.lastSeq > (row.last?.message.seq ?? 0) ? row.chat.lastSeq : (row.last?.message.seq ?? 0));
+            void actions.read(row.id, Math.max(row.chat.lastSeq, row.last?.message.seq ?? 0));
           },
         }
       : { icon: "chat", label: t("markUnread"), run: () => set({ markedUnread: true }) },
@@ -231,9 +250,13 @@ function ChatRowView({ row }: { row: ChatRow }) {
             </span>
             {muted && <Icon name="muted" />}
             {chat.settings.pinned && <Icon name="pin" />}
-            {row.mentioned && <span class="badge at" aria-label={t("mentioned")}>{"@"}</span>}
+            {row.mentioned && (
+              <span class="badge at" role="img" aria-label={t("mentioned")}>
+                {"@"}
+              </span>
+            )}
             {badge !== null && (
-              <span class={`badge ${muted ? "grey" : ""}`} aria-label={t("unread", { n: row.unread })}>
+              <span class={`badge ${muted ? "grey" : ""}`} role="img" aria-label={t("unread", { n: row.unread })}>
                 {row.unread > 999 ? "999+" : badge}
               </span>
             )}
@@ -270,5 +293,3 @@ function Preview({ row }: { row: ChatRow }) {
     </>
   );
 }
-
-export { Spinner };

@@ -64,7 +64,9 @@ export function Palette({ onClose }: { onClose(): void }) {
             onKeyDown={(event) => event.key === "Enter" && open(row.id)}
           >
             <ChatAvatar chat={row.chat} size="s" />
-            <span class="row-text"><b dir="auto">{titleOf(row.chat)}</b></span>
+            <span class="row-text">
+              <b dir="auto">{titleOf(row.chat)}</b>
+            </span>
           </div>
         ))}
         {!rows.length && <p class="hint">{t("noResults")}</p>}

@@ -36,7 +36,12 @@ export function Starred() {
             const row = chats.value.get(message.chatId);
             return (
               row && (
-                <button type="button" class="row" key={message.messageId} onClick={() => openMessage(message.chatId, message.seq, message.messageId)}>
+                <button
+                  type="button"
+                  class="row"
+                  key={message.messageId}
+                  onClick={() => openMessage(message.chatId, message.seq, message.messageId)}
+                >
                   <span class="row-text">
                     <span class="row-top">
                       <b dir="auto">{`${nameOf(message.senderId)} · ${titleOf(row.chat)}`}</b>

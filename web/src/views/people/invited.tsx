@@ -39,12 +39,23 @@ export function Invited({ code, signIn }: { code: string; signIn?: ComponentChil
     );
   if (gone.value)
     return (
-      <Empty icon="link" title={t("inviteGone")} text={gone.value === "not_found" ? t("inviteGoneText") : refusal(gone.value)}>
-        <button type="button" class="button" onClick={() => go("/", true)}>{t("toChats")}</button>
+      <Empty
+        icon="link"
+        title={t("inviteGone")}
+        text={gone.value === "not_found" ? t("inviteGoneText") : refusal(gone.value)}
+      >
+        <button type="button" class="button" onClick={() => go("/", true)}>
+          {t("toChats")}
+        </button>
       </Empty>
     );
   const it = found.value;
-  if (!it) return <div class="waiting"><Spinner /></div>;
+  if (!it)
+    return (
+      <div class="waiting">
+        <Spinner />
+      </div>
+    );
   const inside = chats.value.get(it.chatId)?.chat.membership === "member";
   const join = async () => {
     busy.value = true;
@@ -64,7 +75,9 @@ export function Invited({ code, signIn }: { code: string; signIn?: ComponentChil
       <button type="button" class="button" disabled={busy.value} onClick={() => void join()}>
         {inside ? t("openChat") : t("joinGroup")}
       </button>
-      <button type="button" class="link" onClick={() => go("/", true)}>{t("cancel")}</button>
+      <button type="button" class="link" onClick={() => go("/", true)}>
+        {t("cancel")}
+      </button>
     </div>
   );
 }

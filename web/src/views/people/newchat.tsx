@@ -29,7 +29,8 @@ export function useKnown(query: string): User[] | null {
   if (!found.value) return null;
   const all = new Map(found.value.map((user) => [user.id, user]));
   for (const { chat } of chats.value.values())
-    if (chat.type === "direct" && chat.peer && !chat.peer.deleted) all.set(chat.peer.id, people.value.get(chat.peer.id) ?? chat.peer);
+    if (chat.type === "direct" && chat.peer && !chat.peer.deleted)
+      all.set(chat.peer.id, people.value.get(chat.peer.id) ?? chat.peer);
   all.delete(me.value?.id ?? "");
   const words = wordsOf(query);
   return [...all.values()]
@@ -81,19 +82,33 @@ function NewDirect() {
       <div class="panel-body" onKeyDown={(event) => rove(event, "button.row")}>
         {number && (
           <button type="button" class="row" onClick={() => void call()}>
-            <span class="row-icon"><Icon name="addUser" /></span>
-            <span class="row-text"><b dir="ltr">{number}</b><small>{t("findNumber")}</small></span>
+            <span class="row-icon">
+              <Icon name="addUser" />
+            </span>
+            <span class="row-text">
+              <b dir="ltr">{number}</b>
+              <small>{t("findNumber")}</small>
+            </span>
           </button>
         )}
         {!query.value && (
           <>
             <button type="button" class="row" onClick={() => go("/new/group")}>
-              <span class="row-icon accent"><Icon name="users" /></span>
-              <span class="row-text"><b>{t("newGroup")}</b></span>
+              <span class="row-icon accent">
+                <Icon name="users" />
+              </span>
+              <span class="row-text">
+                <b>{t("newGroup")}</b>
+              </span>
             </button>
             <button type="button" class="row" onClick={() => void open(me.value!.id)}>
-              <span class="row-icon accent"><Icon name="edit" /></span>
-              <span class="row-text"><b>{t("notesToSelf")}</b><small>{t("notesHint")}</small></span>
+              <span class="row-icon accent">
+                <Icon name="edit" />
+              </span>
+              <span class="row-text">
+                <b>{t("notesToSelf")}</b>
+                <small>{t("notesHint")}</small>
+              </span>
             </button>
             <FromAddressBook />
           </>
@@ -114,7 +129,13 @@ function NewDirect() {
             ))}
           </>
         ) : (
-          !number && <Empty icon="users" title={query.value ? t("noResults") : t("noContactsTitle")} text={query.value ? t("typeNumber") : t("noContactsText")} />
+          !number && (
+            <Empty
+              icon="users"
+              title={query.value ? t("noResults") : t("noContactsTitle")}
+              text={query.value ? t("typeNumber") : t("noContactsText")}
+            />
+          )
         )}
       </div>
     </div>
@@ -140,14 +161,22 @@ function FromAddressBook() {
   };
   return (
     <button type="button" class="row" onClick={() => void choose()}>
-      <span class="row-icon accent"><Icon name="addUser" /></span>
-      <span class="row-text"><b>{t("fromAddressBook")}</b></span>
+      <span class="row-icon accent">
+        <Icon name="addUser" />
+      </span>
+      <span class="row-text">
+        <b>{t("fromAddressBook")}</b>
+      </span>
     </button>
   );
 }
 
 /** People with a tick beside each. */
-export function PeoplePicker(props: { chosen: ReadonlyMap<string, User>; onChange(next: ReadonlyMap<string, User>): void; without?: ReadonlySet<string> }) {
+export function PeoplePicker(props: {
+  chosen: ReadonlyMap<string, User>;
+  onChange(next: ReadonlyMap<string, User>): void;
+  without?: ReadonlySet<string>;
+}) {
   const query = useSignal("");
   const known = useKnown(query.value)?.filter((user) => !props.without?.has(user.id));
   const toggle = (user: User) => {
@@ -160,7 +189,12 @@ export function PeoplePicker(props: { chosen: ReadonlyMap<string, User>; onChang
       {props.chosen.size > 0 && (
         <div class="chips">
           {[...props.chosen.values()].map((user) => (
-            <button type="button" key={user.id} aria-label={t("removeName", { name: personName(user) })} onClick={() => toggle(user)}>
+            <button
+              type="button"
+              key={user.id}
+              aria-label={t("removeName", { name: personName(user) })}
+              onClick={() => toggle(user)}
+            >
               <PersonAvatar user={user} size="s" /> <span dir="auto">{personName(user)}</span> <Icon name="close" />
             </button>
           ))}
@@ -168,7 +202,12 @@ export function PeoplePicker(props: { chosen: ReadonlyMap<string, User>; onChang
       )}
       <div class="search">
         <Icon name="search" />
-        <input type="search" placeholder={t("search")} aria-label={t("search")} onInput={(event) => (query.value = event.currentTarget.value)} />
+        <input
+          type="search"
+          placeholder={t("search")}
+          aria-label={t("search")}
+          onInput={(event) => (query.value = event.currentTarget.value)}
+        />
       </div>
       {known === undefined ? (
         <Spinner />
@@ -176,7 +215,10 @@ export function PeoplePicker(props: { chosen: ReadonlyMap<string, User>; onChang
         known.map((user) => (
           <label class="row" key={user.id}>
             <PersonAvatar user={user} />
-            <span class="row-text"><b dir="auto">{personName(user)}</b><small dir="auto">{user.about}</small></span>
+            <span class="row-text">
+              <b dir="auto">{personName(user)}</b>
+              <small dir="auto">{user.about}</small>
+            </span>
             <input type="checkbox" checked={props.chosen.has(user.id)} onChange={() => toggle(user)} />
           </label>
         ))
@@ -216,11 +258,20 @@ function NewGroup() {
           <PicturePick id="group" name={name.value} onPick={(file) => (picture.value = file)} />
           <label class="field">
             <span>{t("groupName")}</span>
-            <input maxLength={100} required autoFocus dir="auto" value={name.value} onInput={(event) => (name.value = event.currentTarget.value)} />
+            <input
+              maxLength={100}
+              required
+              autoFocus
+              dir="auto"
+              value={name.value}
+              onInput={(event) => (name.value = event.currentTarget.value)}
+            />
           </label>
           <p class="hint">{t("members", { n: chosen.value.size + 1 })}</p>
           <div class="faces">
-            {[...chosen.value.values()].slice(0, 12).map((user) => <PersonAvatar key={user.id} user={user} size="s" />)}
+            {[...chosen.value.values()].slice(0, 12).map((user) => (
+              <PersonAvatar key={user.id} user={user} size="s" />
+            ))}
           </div>
           <button type="submit" class="button wide" disabled={busy.value || !name.value.trim()}>
             {busy.value ? <Spinner /> : t("create")}

@@ -23,7 +23,10 @@ async function takeShared(): Promise<Shared> {
     const answer = await cache.match(request);
     const name = decodeURIComponent(new URL(request.url).pathname.split("/").pop() ?? "");
     if (answer && name === "text") shared.text = await answer.text();
-    else if (answer) shared.files.push(new File([await answer.blob()], name.replace(/^\d+-/, ""), { type: answer.headers.get("content-type") ?? "" }));
+    else if (answer)
+      shared.files.push(
+        new File([await answer.blob()], name.replace(/^\d+-/, ""), { type: answer.headers.get("content-type") ?? "" }),
+      );
     await cache.delete(request);
   }
   return shared;
@@ -33,7 +36,10 @@ export function Share() {
   const shared = useSignal<Shared | null>(null);
   useEffect(() => {
     const given = new URLSearchParams(location.search);
-    const text = ["title", "text", "url"].map((name) => given.get(name)).filter(Boolean).join("\n");
+    const text = ["title", "text", "url"]
+      .map((name) => given.get(name))
+      .filter(Boolean)
+      .join("\n");
     takeShared().then(
       (found) => (shared.value = { text: found.text || text, files: found.files }),
       () => (shared.value = { text, files: [] }),
@@ -49,5 +55,12 @@ export function Share() {
     say(t("forwardedDone", { n: ids.length }));
     go(ids.length === 1 ? `/chat/${ids[0]}` : "/", true);
   };
-  return <ChatPicker title={t("shareWith")} action={t("send")} onPick={(ids) => void send(ids)} onClose={() => go("/", true)} />;
+  return (
+    <ChatPicker
+      title={t("shareWith")}
+      action={t("send")}
+      onPick={(ids) => void send(ids)}
+      onClose={() => go("/", true)}
+    />
+  );
 }

@@ -59,7 +59,9 @@ function Overview() {
         </button>
         {pages.map(([id, icon, title, hint]) => (
           <button type="button" class="row" key={id} onClick={() => go(`/settings/${id}`)}>
-            <span class="row-icon"><Icon name={icon} /></span>
+            <span class="row-icon">
+              <Icon name={icon} />
+            </span>
             <span class="row-text">
               <b>{title}</b>
               {hint && <small>{hint}</small>}
@@ -68,8 +70,12 @@ function Overview() {
           </button>
         ))}
         <button type="button" class="row danger" onClick={() => (asking.value = true)}>
-          <span class="row-icon"><Icon name="leave" /></span>
-          <span class="row-text"><b>{t("signOut")}</b></span>
+          <span class="row-icon">
+            <Icon name="leave" />
+          </span>
+          <span class="row-text">
+            <b>{t("signOut")}</b>
+          </span>
         </button>
       </div>
       {asking.value && (
@@ -77,7 +83,13 @@ function Overview() {
           title={t("signOut")}
           text={t("signOutText")}
           onClose={() => (asking.value = false)}
-          actions={[{ label: t("signOut"), danger: true, run: () => void actions.engine.signOut().then(() => go("/", true), oops) }]}
+          actions={[
+            {
+              label: t("signOut"),
+              danger: true,
+              run: () => void actions.engine.signOut().then(() => go("/", true), oops),
+            },
+          ]}
         />
       )}
     </div>
@@ -107,7 +119,9 @@ function Profile() {
           onPick={(file) => void actions.uploadPicture(file).then((media) => save({ avatarMediaId: media.id }), oops)}
         />
         {mine.avatar && (
-          <button type="button" class="link center" onClick={() => void save({ avatarMediaId: null })}>{t("removePicture")}</button>
+          <button type="button" class="link center" onClick={() => void save({ avatarMediaId: null })}>
+            {t("removePicture")}
+          </button>
         )}
         <form
           onSubmit={(event) => {
@@ -117,21 +131,40 @@ function Profile() {
         >
           <label class="field">
             <span>{t("name")}</span>
-            <input maxLength={64} required dir="auto" value={name.value} onInput={(event) => (name.value = event.currentTarget.value)} />
+            <input
+              maxLength={64}
+              required
+              dir="auto"
+              value={name.value}
+              onInput={(event) => (name.value = event.currentTarget.value)}
+            />
           </label>
           <label class="field">
             <span>{t("about")}</span>
-            <input maxLength={140} dir="auto" value={about.value} onInput={(event) => (about.value = event.currentTarget.value)} />
+            <input
+              maxLength={140}
+              dir="auto"
+              value={about.value}
+              onInput={(event) => (about.value = event.currentTarget.value)}
+            />
           </label>
           <label class="field">
             <span>{t("phone")}</span>
             <input dir="ltr" value={mine.phone ?? ""} readOnly />
           </label>
-          <button type="submit" class="button" disabled={busy.value || !name.value.trim() || (name.value === mine.name && about.value === (mine.about ?? ""))}>
+          <button
+            type="submit"
+            class="button"
+            disabled={
+              busy.value || !name.value.trim() || (name.value === mine.name && about.value === (mine.about ?? ""))
+            }
+          >
             {t("save")}
           </button>
         </form>
-        <button type="button" class="link danger-text" onClick={() => (asking.value = true)}>{t("deleteAccount")}</button>
+        <button type="button" class="link danger-text" onClick={() => (asking.value = true)}>
+          {t("deleteAccount")}
+        </button>
       </div>
       {asking.value && (
         <Confirm
@@ -145,7 +178,12 @@ function Profile() {
   );
 }
 
-function Choice<T extends string | number>(props: { label: string; value: T; options: [T, string][]; onChange(value: T): void }) {
+function Choice<T extends string | number>(props: {
+  label: string;
+  value: T;
+  options: [T, string][];
+  onChange(value: T): void;
+}) {
   return (
     <label class="setting">
       <span>{props.label}</span>
@@ -154,7 +192,9 @@ function Choice<T extends string | number>(props: { label: string; value: T; opt
         onChange={(event) => props.onChange(props.options.find(([id]) => String(id) === event.currentTarget.value)![0])}
       >
         {props.options.map(([id, text]) => (
-          <option key={String(id)} value={String(id)}>{text}</option>
+          <option key={String(id)} value={String(id)}>
+            {text}
+          </option>
         ))}
       </select>
     </label>
@@ -167,9 +207,28 @@ function Looks() {
     <div class="panel">
       <PanelHead title={t("looks")} onBack={() => back("/settings")} />
       <div class="panel-body pad">
-        <Choice label={t("theme")} value={it.theme} options={[["system", t("asSystem")], ["light", t("light")], ["dark", t("dark")]]} onChange={(theme: Look["theme"]) => setLook({ theme })} />
+        <Choice
+          label={t("theme")}
+          value={it.theme}
+          options={[
+            ["system", t("asSystem")],
+            ["light", t("light")],
+            ["dark", t("dark")],
+          ]}
+          onChange={(theme: Look["theme"]) => setLook({ theme })}
+        />
         <Switch label={t("contrast")} on={it.contrast} onChange={(contrast) => setLook({ contrast })} />
-        <Choice label={t("textSize")} value={it.textSize} options={[[90, t("small")], [100, t("normal")], [115, t("large")], [130, t("veryLarge")]]} onChange={(textSize: number) => setLook({ textSize })} />
+        <Choice
+          label={t("textSize")}
+          value={it.textSize}
+          options={[
+            [90, t("small")],
+            [100, t("normal")],
+            [115, t("large")],
+            [130, t("veryLarge")],
+          ]}
+          onChange={(textSize: number) => setLook({ textSize })}
+        />
         <Choice
           label={t("language")}
           value={it.locale}
@@ -179,8 +238,18 @@ function Looks() {
             void speak(locale === "system" ? preferred() : locale);
           }}
         />
-        <Switch label={t("enterSends")} hint={t("enterSendsHint")} on={it.enterSends} onChange={(enterSends) => setLook({ enterSends })} />
-        <Switch label={t("autoDownload")} hint={t("autoDownloadHint")} on={it.autoDownload} onChange={(autoDownload) => setLook({ autoDownload })} />
+        <Switch
+          label={t("enterSends")}
+          hint={t("enterSendsHint")}
+          on={it.enterSends}
+          onChange={(enterSends) => setLook({ enterSends })}
+        />
+        <Switch
+          label={t("autoDownload")}
+          hint={t("autoDownloadHint")}
+          on={it.autoDownload}
+          onChange={(autoDownload) => setLook({ autoDownload })}
+        />
       </div>
     </div>
   );
@@ -201,7 +270,13 @@ function Notifications() {
       <div class="panel-body pad">
         {can ? (
           <>
-            <Switch label={t("notifyHere")} hint={t("notifyHereHint")} on={look.value.notify && !denied.value} disabled={denied.value} onChange={(on) => void change(on)} />
+            <Switch
+              label={t("notifyHere")}
+              hint={t("notifyHereHint")}
+              on={look.value.notify && !denied.value}
+              disabled={denied.value}
+              onChange={(on) => void change(on)}
+            />
             {denied.value && <p class="hint">{t("notifyDenied")}</p>}
           </>
         ) : (
@@ -223,7 +298,11 @@ function Privacy() {
       oops(error);
     });
   };
-  const audience: [actions.Audience, string][] = [["everyone", t("everyone")], ["contacts", t("myContacts")], ["nobody", t("nobody")]];
+  const audience: [actions.Audience, string][] = [
+    ["everyone", t("everyone")],
+    ["contacts", t("myContacts")],
+    ["nobody", t("nobody")],
+  ];
   const kinds = ["lastSeen", "online", "avatar", "about", "groups"] as const;
   return (
     <div class="panel">
@@ -235,9 +314,20 @@ function Privacy() {
           <>
             <h3>{t("whoSees")}</h3>
             {kinds.map((kind) => (
-              <Choice key={kind} label={t(`privacy_${kind}`)} value={held.value![kind]} options={audience} onChange={(value: actions.Audience) => set({ [kind]: value })} />
+              <Choice
+                key={kind}
+                label={t(`privacy_${kind}`)}
+                value={held.value![kind]}
+                options={audience}
+                onChange={(value: actions.Audience) => set({ [kind]: value })}
+              />
             ))}
-            <Switch label={t("readReceipts")} hint={t("readReceiptsHint")} on={held.value.readReceipts} onChange={(readReceipts) => set({ readReceipts })} />
+            <Switch
+              label={t("readReceipts")}
+              hint={t("readReceiptsHint")}
+              on={held.value.readReceipts}
+              onChange={(readReceipts) => set({ readReceipts })}
+            />
           </>
         )}
       </div>
@@ -261,13 +351,19 @@ function Devices() {
             .toSorted((a, b) => Number(b.current) - Number(a.current))
             .map((session) => (
               <div class="row" key={session.id}>
-                <span class="row-icon"><Icon name="device" /></span>
+                <span class="row-icon">
+                  <Icon name="device" />
+                </span>
                 <span class="row-text">
                   <b dir="auto">{session.device.name || session.device.platform}</b>
-                  <small>{session.current ? t("thisDevice") : t("lastActive", { when: full(session.lastSeenAt) })}</small>
+                  <small>
+                    {session.current ? t("thisDevice") : t("lastActive", { when: full(session.lastSeenAt) })}
+                  </small>
                 </span>
                 {!session.current && (
-                  <button type="button" class="button quiet small" onClick={() => void end(session.id)}>{t("signOut")}</button>
+                  <button type="button" class="button quiet small" onClick={() => void end(session.id)}>
+                    {t("signOut")}
+                  </button>
                 )}
               </div>
             ))
@@ -295,8 +391,12 @@ function Blocked() {
           held.value.map((user) => (
             <div class="row" key={user.id}>
               <PersonAvatar user={user} />
-              <span class="row-text"><b dir="auto">{personName(user)}</b></span>
-              <button type="button" class="button quiet small" onClick={() => void free(user)}>{t("unblock")}</button>
+              <span class="row-text">
+                <b dir="auto">{personName(user)}</b>
+              </span>
+              <button type="button" class="button quiet small" onClick={() => void free(user)}>
+                {t("unblock")}
+              </button>
             </div>
           ))
         )}

@@ -56,7 +56,12 @@ export function ChatPicker(props: { title: string; action: string; onPick(ids: s
       onClose={props.onClose}
       class="narrow tall"
       foot={
-        <button type="button" class="button" disabled={!chosen.value.size} onClick={() => props.onPick([...chosen.value])}>
+        <button
+          type="button"
+          class="button"
+          disabled={!chosen.value.size}
+          onClick={() => props.onPick([...chosen.value])}
+        >
           <Icon name="send" /> {props.action}
         </button>
       }
@@ -141,7 +146,8 @@ function Info({ row, onClose }: { row: Row; onClose(): void }) {
               <section key={title}>
                 <h3>{title}</h3>
                 {people_.map((one) => {
-                  const user = people.value.get(one.userId) ?? (chat?.chat.peer?.id === one.userId ? chat.chat.peer : undefined);
+                  const user =
+                    people.value.get(one.userId) ?? (chat?.chat.peer?.id === one.userId ? chat.chat.peer : undefined);
                   return (
                     <div class="row" key={one.userId}>
                       {user && <PersonAvatar user={user} size="s" />}

@@ -1,15 +1,26 @@
 /** One message. */
 
 import { signal, useSignal } from "@preact/signals";
-import { memo } from "preact/compat";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import { chats, me, people, progress } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
 import type { Message } from "../../sync/wire";
-import { clock, contentLine, CONTENT_ICON, full, isSelf, nameOf, noticeLine, personName, refusal, tickOf } from "../format";
+import {
+  CONTENT_ICON,
+  clock,
+  contentLine,
+  full,
+  isSelf,
+  nameOf,
+  noticeLine,
+  personName,
+  refusal,
+  tickOf,
+} from "../format";
 import { Icon, IconButton } from "../icon";
+import { memo } from "../memo";
 import { Menu, PersonAvatar, tint } from "../parts";
 import { isJumbo, Rich } from "../text";
 import { Content } from "./content";
@@ -36,6 +47,12 @@ export const Bubble = memo(function Bubble(props: Props) {
   const { row, state, group } = props;
   const { message } = row;
   const chat = chats.value.get(props.chatId);
+  if (
+    message.kind === "notice" &&
+    chat?.chat.type === "direct" &&
+    (message.content as { event?: string } | null)?.event === "chat.created"
+  )
+    return null;
   if (message.kind === "notice")
     return (
       <div class="notice" data-key={row.id} data-seq={message.seq ?? undefined}>
@@ -65,9 +82,7 @@ export const Bubble = memo(function Bubble(props: Props) {
       aria-label={`${nameOf(message.senderId)}, ${clock(message.createdAt)}`}
       {...useGestures(row, state)}
     >
-      {group && !mine && (
-        <span class="gutter">{props.last && sender && <PersonAvatar user={sender} size="s" />}</span>
-      )}
+      {group && !mine && <span class="gutter">{props.last && sender && <PersonAvatar user={sender} size="s" />}</span>}
       {state.selected.value && (
         <input
           type="checkbox"
@@ -113,7 +128,6 @@ export const Bubble = memo(function Bubble(props: Props) {
         {row.state === "failed" && <Failed row={row} />}
         {row.state === "uploading" && <Going row={row} />}
       </div>
-      {message.reactions && message.reactions.length > 0 && <Reactions row={row} may={Boolean(chat && mayWrite(chat.chat))} />}
       {!state.selected.value && (
         <IconButton
           icon="chevron"
@@ -125,13 +139,18 @@ export const Bubble = memo(function Bubble(props: Props) {
           }}
         />
       )}
+      {message.reactions && message.reactions.length > 0 && (
+        <Reactions row={row} may={Boolean(chat && mayWrite(chat.chat))} />
+      )}
       {menu.value?.id === row.id && chat && (
         <Menu
           at={menu.value}
           items={itemsOf(row, chat, state)}
           onClose={() => (menu.value = null)}
           head={
-            row.state === "stored" && !message.deletedAt && mayWrite(chat.chat) && <QuickReactions row={row} state={state} />
+            row.state === "stored" &&
+            !message.deletedAt &&
+            mayWrite(chat.chat) && <QuickReactions row={row} state={state} />
           }
         />
       )}
@@ -146,10 +165,10 @@ function QuickReactions({ row, state }: { row: Row; state: ThreadState }) {
       {QUICK.map((emoji) => (
         <button
           type="button"
-          role="menuitem"
+          role="menuitemcheckbox"
           key={emoji}
           aria-label={t("reactWith", { emoji })}
-          aria-pressed={own === emoji}
+          aria-checked={own === emoji}
           onClick={() => {
             menu.value = null;
             void actions.react(row, own === emoji ? null : emoji);
@@ -283,7 +302,8 @@ function useGestures(row: Row, state: ThreadState) {
       state.select(row);
     },
     onDblClick: (event: MouseEvent) => {
-      if (row.state !== "stored" || row.message.deletedAt || (event.target as HTMLElement).closest("button, a, .text")) return;
+      if (row.state !== "stored" || row.message.deletedAt || (event.target as HTMLElement).closest("button, a, .text"))
+        return;
       state.replyTo.value = row;
     },
     onPointerDown: (event: PointerEvent) => {

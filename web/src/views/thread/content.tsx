@@ -290,7 +290,11 @@ function ContactCard({ content }: { content: Extract<Body, { kind: "contact" }> 
   return (
     <span class="card">
       <span class="card-head">
-        <Avatar id={content.userId ?? content.name} name={user ? personName(user) : content.name} media={user?.avatar} />
+        <Avatar
+          id={content.userId ?? content.name}
+          name={user ? personName(user) : content.name}
+          media={user?.avatar}
+        />
         <span>
           <b dir="auto">{content.name}</b>
           {content.phones.map((phone) => (

@@ -18,9 +18,12 @@ export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
     let live = true;
     const timer = setTimeout(async () => {
       const local = await actions.engine.store.search(query, row.id, 200);
-      const all = new Map(local.flatMap(({ message }) => (message.seq === null ? [] : [[message.messageId!, message.seq] as const])));
+      const all = new Map(
+        local.flatMap(({ message }) => (message.seq === null ? [] : [[message.messageId!, message.seq] as const])),
+      );
       if (query.trim().length > 1)
-        for (const message of await actions.searchServer(query, row.id).catch(() => [])) all.set(message.messageId, message.seq);
+        for (const message of await actions.searchServer(query, row.id).catch(() => []))
+          all.set(message.messageId, message.seq);
       if (!live) return;
       hits.value = [...all].map(([id, seq]) => ({ id, seq })).sort((a, b) => b.seq - a.seq);
       at.value = 0;

@@ -35,14 +35,25 @@ export function Head({ row, state }: { row: ChatRow; state: ThreadState }) {
       <MenuButton
         label={t("menu")}
         items={() => [
-          { icon: "info", label: chat.type === "group" ? t("groupInfo") : t("chatInfo"), run: () => go(`/chat/${row.id}/info`) },
+          {
+            icon: "info",
+            label: chat.type === "group" ? t("groupInfo") : t("chatInfo"),
+            run: () => go(`/chat/${row.id}/info`),
+          },
           ...muteItems(row, set),
           {
             icon: chat.settings.archived ? "unarchive" : "archive",
             label: chat.settings.archived ? t("unarchive") : t("archive"),
             run: () => set({ archived: !chat.settings.archived }),
           },
-          { icon: "chat", label: t("markUnread"), run: () => { set({ markedUnread: true }); go("/"); } },
+          {
+            icon: "chat",
+            label: t("markUnread"),
+            run: () => {
+              set({ markedUnread: true });
+              go("/");
+            },
+          },
         ]}
       />
     </header>
@@ -63,7 +74,9 @@ function Under({ row }: { row: ChatRow }) {
   if (chat.type === "group")
     return (
       <small>
-        {chat.membership === "member" ? t("members", { n: chat.memberCount }) : t(chat.membership === "left" ? "youLeft" : "youWereRemoved")}
+        {chat.membership === "member"
+          ? t("members", { n: chat.memberCount })
+          : t(chat.membership === "left" ? "youLeft" : "youWereRemoved")}
       </small>
     );
   if (isSelf(chat)) return <small>{t("notesHint")}</small>;

@@ -1,5 +1,5 @@
-import { me, people } from "../../engine/state";
 import * as actions from "../../engine/actions";
+import { me, people } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
 import type { Content } from "../../sync/wire";

@@ -37,7 +37,10 @@ export function starAll(rows: Row[], on: boolean): void {
 }
 
 export function mayWrite(chat: ChatRow["chat"]): boolean {
-  return chat.membership === "member" && (chat.type === "direct" || chat.permissions.send === "all" || chat.myRole !== "member");
+  return (
+    chat.membership === "member" &&
+    (chat.type === "direct" || chat.permissions.send === "all" || chat.myRole !== "member")
+  );
 }
 
 export function itemsOf(row: Row, chat: ChatRow, state: ThreadState): (MenuItem | false)[] {
@@ -51,25 +54,44 @@ export function itemsOf(row: Row, chat: ChatRow, state: ThreadState): (MenuItem 
   const editable = kind === "text" || kind === "image" || kind === "video" || kind === "document";
   const pinned = chat.chat.pinnedMessageIds?.includes(row.id) ?? false;
   const failed = row.state === "failed";
-  const pin = () =>
-    actions.pin(row, !pinned).catch((error) => say(refusal(actions.failure(error).code)));
+  const pin = () => actions.pin(row, !pinned).catch((error) => say(refusal(actions.failure(error).code)));
   return [
     failed && { icon: "retry", label: t("retry"), run: () => void actions.retry(row) },
-    stored && !gone && mayWrite(chat.chat) && { icon: "reply", label: t("reply"), run: () => (state.replyTo.value = row) },
+    stored &&
+      !gone &&
+      mayWrite(chat.chat) && { icon: "reply", label: t("reply"), run: () => (state.replyTo.value = row) },
     text !== "" && !gone && { icon: "copy", label: t("copy"), run: () => copy(text) },
-    stored && mine && !gone && editable && age < EDIT_MS && {
-      icon: "edit",
-      label: t("edit"),
-      run: () => (state.editing.value = row),
-    },
-    stored && !gone && { icon: "forward", label: t("forward"), run: () => (state.ask.value = { what: "forward", rows: [row] }) },
-    stored && !gone && {
-      icon: message.starred ? "unstar" : "star",
-      label: message.starred ? t("unstar") : t("star"),
-      run: () => starAll([row], !message.starred),
-    },
-    stored && !gone && mayWrite(chat.chat) && { icon: pinned ? "unpin" : "pin", label: pinned ? t("unpin") : t("pinMessage"), run: () => void pin() },
-    stored && mine && !gone && { icon: "info", label: t("messageInfo"), run: () => (state.ask.value = { what: "info", row }) },
+    stored &&
+      mine &&
+      !gone &&
+      editable &&
+      age < EDIT_MS && {
+        icon: "edit",
+        label: t("edit"),
+        run: () => (state.editing.value = row),
+      },
+    stored &&
+      !gone && {
+        icon: "forward",
+        label: t("forward"),
+        run: () => (state.ask.value = { what: "forward", rows: [row] }),
+      },
+    stored &&
+      !gone && {
+        icon: message.starred ? "unstar" : "star",
+        label: message.starred ? t("unstar") : t("star"),
+        run: () => starAll([row], !message.starred),
+      },
+    stored &&
+      !gone &&
+      mayWrite(chat.chat) && {
+        icon: pinned ? "unpin" : "pin",
+        label: pinned ? t("unpin") : t("pinMessage"),
+        run: () => void pin(),
+      },
+    stored &&
+      mine &&
+      !gone && { icon: "info", label: t("messageInfo"), run: () => (state.ask.value = { what: "info", row }) },
     { icon: "select", label: t("select"), run: () => state.select(row) },
     stored
       ? {

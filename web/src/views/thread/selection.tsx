@@ -12,7 +12,7 @@ export function SelectionBar({ state }: { state: ThreadState }) {
   const done = () => (state.selected.value = null);
   const alive = rows.filter((row) => row.message.messageId && !row.message.deletedAt);
   return (
-    <header class="thread-head selecting" aria-label={t("selected", { n: rows.length })}>
+    <header class="thread-head selecting">
       <IconButton icon="close" label={t("cancel")} onClick={done} />
       <b role="status">{t("selected", { n: rows.length })}</b>
       <IconButton
@@ -20,17 +20,39 @@ export function SelectionBar({ state }: { state: ThreadState }) {
         label={t("copy")}
         disabled={!alive.some((row) => textOf(row.message.content))}
         onClick={() => {
-          copy(alive.map((row) => textOf(row.message.content)).filter(Boolean).join("\n"));
+          copy(
+            alive
+              .map((row) => textOf(row.message.content))
+              .filter(Boolean)
+              .join("\n"),
+          );
           done();
         }}
       />
-      <IconButton icon="star" label={t("star")} disabled={!alive.length} onClick={() => { starAll(alive, true); done(); }} />
-      <IconButton icon="forward" label={t("forward")} disabled={!alive.length} onClick={() => (state.ask.value = { what: "forward", rows: alive })} />
+      <IconButton
+        icon="star"
+        label={t("star")}
+        disabled={!alive.length}
+        onClick={() => {
+          starAll(alive, true);
+          done();
+        }}
+      />
+      <IconButton
+        icon="forward"
+        label={t("forward")}
+        disabled={!alive.length}
+        onClick={() => (state.ask.value = { what: "forward", rows: alive })}
+      />
       <IconButton
         icon="trash"
         label={t("delete")}
         onClick={() =>
-          (state.ask.value = { what: "delete", rows, own: rows.every((row) => row.message.senderId === me.value?.id && !row.message.deletedAt) })
+          (state.ask.value = {
+            what: "delete",
+            rows,
+            own: rows.every((row) => row.message.senderId === me.value?.id && !row.message.deletedAt),
+          })
         }
       />
     </header>

@@ -255,7 +255,13 @@ export function Thread({ id }: { id: string }) {
           </div>
         </div>
         {away.value && (
-          <button type="button" class="to-end" onClick={() => void toEnd()} aria-label={t("toNewest")} title={t("toNewest")}>
+          <button
+            type="button"
+            class="to-end"
+            onClick={() => void toEnd()}
+            aria-label={t("toNewest")}
+            title={t("toNewest")}
+          >
             <Icon name="down" />
             {missed.value > 0 && <span class="badge">{missed.value > 999 ? "999+" : missed.value}</span>}
           </button>
@@ -304,8 +310,15 @@ function Days({ rows, group, divider, state, chatId }: DaysProps) {
   const firstNew =
     divider === null
       ? undefined
-      : rows.find(({ message }) => message.seq !== null && message.seq > divider && message.senderId !== mine && message.kind === "message");
-  const unread = firstNew ? rows.filter((row) => row.place >= firstNew.place && row.message.senderId !== mine && row.message.kind === "message").length : 0;
+      : rows.find(
+          ({ message }) =>
+            message.seq !== null && message.seq > divider && message.senderId !== mine && message.kind === "message",
+        );
+  const unread = firstNew
+    ? rows.filter(
+        (row) => row.place >= firstNew.place && row.message.senderId !== mine && row.message.kind === "message",
+      ).length
+    : 0;
   return (
     <>
       {days.map((one) => (

@@ -74,7 +74,9 @@ export function Viewer({ row, onClose }: { row: Row; onClose(): void }) {
         )}
       </header>
       <Stage key={shown.id} row={shown} content={content} onSwipe={(by) => step(by * rtl)} onDismiss={onClose} />
-      {at.value > 0 && <IconButton icon="next" class="viewer-step before" label={t("previous")} onClick={() => step(-1)} />}
+      {at.value > 0 && (
+        <IconButton icon="next" class="viewer-step before" label={t("previous")} onClick={() => step(-1)} />
+      )}
       {at.value < all.value.length - 1 && (
         <IconButton icon="next" class="viewer-step after" label={t("next")} onClick={() => step(1)} />
       )}
@@ -125,7 +127,11 @@ function Stage(props: {
       onPointerMove={(event) => {
         const start = held.current;
         if (!start || zoom.value.scale === 1) return;
-        zoom.value = { ...zoom.value, x: start.from.x + event.clientX - start.x, y: start.from.y + event.clientY - start.y };
+        zoom.value = {
+          ...zoom.value,
+          x: start.from.x + event.clientX - start.x,
+          y: start.from.y + event.clientY - start.y,
+        };
       }}
       onPointerUp={(event) => {
         const start = held.current;

@@ -1,7 +1,6 @@
 /** Which picture is looked at; the viewer itself is loaded when first needed. */
 
-import { render } from "preact";
-import { h } from "preact";
+import { h, render } from "preact";
 import { say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
