@@ -129,6 +129,7 @@ def connection_manager(site: Site) -> Json:
         "local_reply_config": own_answers(),
         "access_log": [_access_log(site.access_log)],
         "http_filters": [
+            _client_address(),
             _http_filter("ext_authz", "ExtAuthz", _policy(site)),
             _http_filter("buffer", "Buffer", {"max_request_bytes": site.max_body_bytes}),
             _http_filter("router", "Router", {"suppress_envoy_headers": True}),
@@ -172,10 +173,7 @@ def routes(site: Site) -> list[Json]:
     served = [route for route in found if route["route"]["cluster"] in {*site.upstreams, "s3"}]
     for route in served:
         if route["route"]["cluster"] != "s3":
-            route["request_headers_to_add"] = [
-                _set("x-internal-auth", site.internal_token),
-                _set("x-client-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
-            ]
+            route["request_headers_to_add"] = [_set("x-internal-auth", site.internal_token)]
     # No path matches CONNECT, and without a route of its own it would wait for the end of its body.
     tunnel: Json = {"match": {"connect_matcher": {}}, "direct_response": {"status": 404}}
     nothing: Json = {"match": {"prefix": "/"}, "direct_response": {"status": 404}}
@@ -234,6 +232,13 @@ def _problem(status: int | str, code: str, title: str) -> Json:
 def _status_is(status: int) -> Json:
     comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": f"tidings.answer.{status}"}}
     return {"status_code_filter": {"comparison": comparison}}
+
+
+def _client_address() -> Json:
+    """Whose address it is, told before the policy is asked: what Envoy tells it of the source is always the peer,
+    also where the peer is a trusted proxy."""
+    address = _set("x-client-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
+    return _http_filter("header_mutation", "HeaderMutation", {"mutations": {"request_mutations": [{"append": address}]}})
 
 
 def _policy(site: Site) -> Json:
@@ -301,7 +306,7 @@ def _media_object(site: Site) -> Json:
             "query_parameters": [{"name": "X-Amz-Signature", "present_match": True}],
         },
         "route": route,
-        "request_headers_to_remove": ["authorization", "cookie"],
+        "request_headers_to_remove": ["authorization", "cookie", "x-client-address"],
         "response_headers_to_add": [_set("content-security-policy", "sandbox; default-src 'none'")],
         "response_headers_to_remove": ["set-cookie", "server"],
     } | _without(policy=True, buffer=True)

@@ -29,7 +29,7 @@ class PolicyRpc(AuthorizationServicer):  # type: ignore[misc]  # generated witho
         http = request.attributes.request.http
         headers = http.headers
         request_id = policy.request_id(headers.get("x-request-id", ""))
-        # Envoy sets x-envoy-external-address to the client's address when it trusts the proxies before it.
+        # Envoy sets it, to the address that the proxies it trusts have named; a client's own is dropped.
         address = headers.get("x-client-address") or request.attributes.source.address.socket_address.address
         empty = await self._buckets.take(policy.address_buckets(address, http.path, self._rates))
         if empty is not None:
