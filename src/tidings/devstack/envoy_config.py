@@ -238,7 +238,9 @@ def _client_address() -> Json:
     """Whose address it is, told before the policy is asked: what Envoy tells it of the source is always the peer,
     also where the peer is a trusted proxy."""
     address = _set("x-client-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
-    return _http_filter("header_mutation", "HeaderMutation", {"mutations": {"request_mutations": [{"append": address}]}})
+    return _http_filter(
+        "header_mutation", "HeaderMutation", {"mutations": {"request_mutations": [{"append": address}]}}
+    )
 
 
 def _policy(site: Site) -> Json:
