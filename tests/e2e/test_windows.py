@@ -1,8 +1,9 @@
 """What ends or fills up, on a system whose times are seconds and whose limits are small: windows, tokens, tickets,
-cursors, codes, groups, and the rates of addresses that a trusted proxy names."""
+cursors, codes, groups, the rates of addresses that a trusted proxy names, and what sockets hear of a restart."""
 
 import asyncio
 import re
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -160,3 +161,19 @@ def test_the_configuration_tells_what_the_operator_chose(short: System) -> None:
     told = httpx.get(f"{short.base_url}/api/v1/config").json()
     assert (told["editWindowS"], told["groupMembers"], told["rates"]["ipBurst"]) == (1, 3, 20)
     assert uuid.UUID(Person(short.base_url).id).version == 7
+
+
+async def test_a_restart_of_the_service_is_told_with_1012(short: System) -> None:
+    live = await Person(short.base_url).open()
+    old = short.kill("websocket-1", signal.SIGTERM)
+    assert await live.closed(15) == 1012
+    await asyncio.to_thread(short.wait_replaced, "websocket-1", old)
+
+
+async def test_when_live_frames_may_have_been_lost_sockets_are_told_to_sync(short: System) -> None:
+    await asyncio.to_thread(short.wait_ready)
+    live = await Person(short.base_url).open()
+    old = short.kill("valkey")
+    frame = await live.until("resync", timeout_s=30)
+    assert frame["reason"]
+    await asyncio.to_thread(short.wait_replaced, "valkey", old)
