@@ -103,6 +103,10 @@ lint: setup $(STAMPS)/web-packages ## Check style, types, imports and protos
 bench: setup ## Measure: 50 pairs, 8 in flight, sender to receiver with delivered acks, on a system of its own
 	@$(BIN)/python -m bench.pairs $(ARGS)
 
+.PHONY: chaos
+chaos: setup ## Break everything while people chat, and check every promise. Options: make chaos ARGS="--seed 7 --seconds 1800"
+	@$(BIN)/python -m tests.chaos.run --seconds 300 $(ARGS)
+
 .PHONY: fmt
 fmt: setup $(STAMPS)/web-packages ## Put the code into shape
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
