@@ -46,7 +46,8 @@ def final(person: str, messages: int, read: int) -> FinalChat:
     mine = (last, last) if person == "anna" else (read, last)
     return FinalChat(
         chat=CHAT, type="direct", membership="member", joined=1, last=last,
-        unread=0 if person == "anna" else last - read, read=mine[0], delivered=mine[1], others_read=read, others_delivered=last, covered=(1, last), entries=entries,
+        unread=0 if person == "anna" else last - read,
+        read=mine[0], delivered=mine[1], others_read=read, others_delivered=last, covered=(1, last), entries=entries,
     )  # fmt: skip
 
 
