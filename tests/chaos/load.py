@@ -59,7 +59,9 @@ class Device:
                 reader.cancel()
                 await asyncio.gather(reader, return_exceptions=True)
                 for waiting in self._answers.values():
-                    waiting.cancel()
+                    if not waiting.done():
+                        waiting.set_exception(ConnectionError("the socket is gone"))
+                        waiting.exception()  # nobody may be waiting any more
                 self._answers.clear()
 
     async def _act(self) -> None:
@@ -141,10 +143,6 @@ class Device:
         try:
             await asyncio.wait_for(self._socket.send(json.dumps(frame)), ANSWER_S)
             return await asyncio.wait_for(answer, ANSWER_S)
-        except asyncio.CancelledError:
-            if answer.cancelled():
-                raise TimeoutError from None
-            raise
         finally:
             self._answers.pop(key, None)
 

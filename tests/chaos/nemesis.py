@@ -88,7 +88,9 @@ async def _signal(system: System, fault: Fault) -> None:
         if await asyncio.to_thread(system.pid, fault.target) == pid:
             await asyncio.to_thread(system.kill, fault.target, signal.SIGCONT)
         return
-    number = signal.SIGKILL if fault.kind == "kill" else signal.SIGTERM
+    # PostgreSQL takes SIGTERM as "when the last client has left": SIGINT is its word for now.
+    polite = signal.SIGINT if fault.target == "postgres" else signal.SIGTERM
+    number = signal.SIGKILL if fault.kind == "kill" else polite
     old = await asyncio.to_thread(system.kill, fault.target, number)
     await asyncio.to_thread(system.wait_replaced, fault.target, old, 60)
 
