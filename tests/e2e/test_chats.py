@@ -77,7 +77,6 @@ def test_a_chat_is_shown_to_its_members_alone(ann: Person, ben: Person, eve: Per
         ann.refused("GET", f"/chats/{unknown}", code="not_found")
 
 
-@pytest.mark.xfail(strict=True, reason="500: chat-service stores no NUL")
 def test_a_name_with_nul_is_refused(ann: Person) -> None:
     ann.refused("POST", "/chats", {"type": "group", "name": "a\x00b"}, code="invalid_request")
 

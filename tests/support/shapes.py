@@ -186,6 +186,15 @@ class Chat(Shape, kw_only=True):
             raise ValueError("a group has no peer")
 
 
+class Refused(Shape, kw_only=True):
+    user_id: Id
+    code: Literal["not_found", "privacy"]
+
+
+class MadeChat(Chat, kw_only=True):
+    refused: list[Refused] | UnsetType = UNSET
+
+
 class Member(Shape, kw_only=True):
     user_id: Id
     role: Role

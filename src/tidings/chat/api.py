@@ -16,7 +16,7 @@ from tidings.chat.store import Store, seat
 from tidings.chat.sync import Sync, Synced
 from tidings.chat.views import Views
 from tidings.contracts.errors import ApiError, invalid
-from tidings.contracts.ids import ClientId, Id
+from tidings.contracts.ids import ClientId, Id, is_id
 from tidings.contracts.limits import Seq
 from tidings.contracts.objects import Chat, Listing, Member, Who
 from tidings.contracts.times import parse_ms, rfc3339
@@ -42,8 +42,8 @@ class PermissionsPatch(_Body, kw_only=True):
 
 
 class ChatPatch(_Body, kw_only=True):
-    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")] | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=2048)] | UnsetType | None = UNSET
+    name: str | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
     avatar_media_id: Id | UnsetType | None = UNSET
     permissions: PermissionsPatch | UnsetType = UNSET
     disappearing_seconds: Annotated[int, Meta(ge=1, le=366 * 86400)] | UnsetType | None = UNSET
@@ -75,6 +75,12 @@ class Refused(_Body, kw_only=True):
     code: str
 
 
+class MadeChat(Chat, kw_only=True):
+    """The chat; `refused` are those whom a new group was made without, left out when there are none."""
+
+    refused: list[Refused] | UnsetType = UNSET
+
+
 class Added(_Body, kw_only=True):
     added: list[str]
     refused: list[Refused]
@@ -91,6 +97,10 @@ def _set(body: msgspec.Struct, renamed: dict[str, str] | None = None) -> dict[st
     return {(renamed or {}).get(name, name): value for name, value in found.items()}
 
 
+def _refused(people: list[tuple[str, str]]) -> list[Refused]:
+    return [Refused(user_id=user_id, code=code) for user_id, code in people]
+
+
 def routes(
     store: Store, outbox: Outbox, changes: Changes, views: Views, sync: Sync, cursors: Cursors, settings: Settings
 ) -> list[HTTPRouteHandler]:
@@ -103,18 +113,22 @@ def routes(
         return found[0]
 
     @post("/api/v1/chats", summary="Begin a chat")
-    async def create(data: NewChat, caller: Caller) -> Response[Chat]:
+    async def create(data: NewChat, caller: Caller) -> Response[MadeChat]:
+        refused: list[tuple[str, str]] = []
         if data.type == "direct" and data.user_id:
             chat_id, new = await changes.create_direct(caller.user_id, data.user_id)
         elif data.type == "group" and data.name:
-            chat_id, new = await changes.create_group(
+            chat_id, new, refused = await changes.create_group(
                 caller.user_id, data.name, data.participant_ids, data.client_chat_id
             )
         elif data.type in ("direct", "group"):
             raise invalid("userId" if data.type == "direct" else "name", "is needed")
         else:
             raise invalid("type", "direct or group")
-        return Response(await shown(chat_id, caller), status_code=201 if new else 200)
+        chat = await shown(chat_id, caller)
+        fields = {name: getattr(chat, name) for name in chat.__struct_fields__}
+        made = MadeChat(**fields, refused=_refused(refused) or UNSET)
+        return Response(made, status_code=201 if new else 200)
 
     @get("/api/v1/chats", summary="Chats, pinned first, then by newest activity")
     async def listing(
@@ -152,12 +166,12 @@ def routes(
     ) -> Listing:
         purpose = f"members {chat_id}"
         place = cursors.open(purpose, caller.user_id, cursor, tuple[int, str]) if cursor else (0, "")
-        seats = {row["user_id"]: seat(row) for row in await store.participants([chat_id])}
+        seats = {row["user_id"]: seat(row) for row in await store.participants([chat_id] if is_id(chat_id) else [])}
         me = seats.get(caller.user_id)
         if me is None:
             raise ApiError("not_found")
         if me.membership != "member":
-            raise ApiError("forbidden", "you are no longer a member")
+            raise ApiError("not_found", "you are no longer a member")
         rest = sorted(
             (s for s in seats.values() if s.membership == "member" and (s.joined_ms, s.user_id) > place),
             key=lambda s: (s.joined_ms, s.user_id),
@@ -175,7 +189,7 @@ def routes(
     @post("/api/v1/chats/{chat_id:str}/members", status_code=200, summary="Add members")
     async def add(chat_id: str, data: UserIds, caller: Caller) -> Added:
         added, refused = await changes.add(chat_id, caller.user_id, data.user_ids)
-        return Added(added=added, refused=[Refused(user_id=u, code=c) for u, c in refused])
+        return Added(added=added, refused=_refused(refused))
 
     @delete("/api/v1/chats/{chat_id:str}/members/{user_id:str}", summary="Remove a member")
     async def remove(chat_id: str, user_id: str, caller: Caller) -> None:

@@ -11,7 +11,8 @@ from tidings.chat.outbox import Outbox
 from tidings.chat.rules import Seat
 from tidings.chat.store import Store
 from tidings.chat.views import Views
-from tidings.contracts.errors import ApiError, invalid
+from tidings.contracts.content import bound, clean_name
+from tidings.contracts.errors import ApiError
 from tidings.contracts.ids import new_chat_id
 from tidings.contracts.limits import Limits
 from tidings.contracts.objects import ChatPermissions, Notice
@@ -58,7 +59,7 @@ class Changes:
             raise ApiError("not_found")
         chat, seats = found
         if seats[user_id].membership != "member":
-            raise ApiError("forbidden", "you are no longer a member")
+            raise ApiError("not_found", "you are no longer a member")
         return chat, seats, seats[user_id]
 
     async def create_direct(self, user_id: str, peer_id: str) -> tuple[str, bool]:
@@ -75,17 +76,17 @@ class Changes:
 
     async def create_group(
         self, user_id: str, name: str, others: list[str], client_chat_id: str | None
-    ) -> tuple[str, bool]:
-        """(chat id, whether it is new). Those whose privacy forbids it are left out."""
-        if not len(name.strip()) >= 1 or len(name) > self._limits.group_name_chars:
-            raise invalid("name", f"1 to {self._limits.group_name_chars} characters")
+    ) -> tuple[str, bool, list[tuple[str, str]]]:
+        """(chat id, whether it is new, who was left out of it with the code that says why)."""
+        name = clean_name("name", name, self._limits.group_name_chars)
         others = [u for u in dict.fromkeys(others) if u != user_id]
         if len(others) + 1 > self._limits.group_members:
             raise ApiError("limit_exceeded", "too many members")
         found = await self._store.by_client_id(user_id, client_chat_id) if client_chat_id else None
-        good, _ = ([], []) if found else await self._addable(user_id, others)
+        good, refused = ([], []) if found else await self._addable(user_id, others)
         roles = {user_id: "owner"} | dict.fromkeys(good, "member")
-        return await self._create(user_id, roles, found, name=name.strip(), client_chat_id=client_chat_id)
+        chat_id, made = await self._create(user_id, roles, found, name=name, client_chat_id=client_chat_id)
+        return chat_id, made, refused if made else []
 
     async def _create(
         self, user_id: str, roles: dict[str, str], found: str | None, *, pair_key: str | None = None,
@@ -152,6 +153,17 @@ class Changes:
 
     async def remove(self, chat_id: str, user_id: str, target_id: str) -> None:
         """Take somebody (or oneself) out. One who is not there is gone already."""
+        await self._take_out(chat_id, user_id, target_id)
+        await self._outbox.drive(chat_id)
+
+    async def leave_all(self, user_id: str) -> None:
+        """An account was deleted: out of every group. Direct chats stay, with a deleted account as the peer."""
+        for row in await self._store.seen_by(user_id):
+            if row["type"] == "group" and row["membership"] == "member":
+                await self._take_out(row["id"], user_id, user_id)
+                self._outbox.number_soon(row["id"])
+
+    async def _take_out(self, chat_id: str, user_id: str, target_id: str) -> None:
         async with self._store.pool.transaction() as db:
             chat, seats, me = await self._locked(db, chat_id, user_id)
             if chat["type"] != "group":
@@ -178,7 +190,6 @@ class Changes:
             heir = rules.successor(list(seats.values()), target_id) if target.role == "owner" else None
             if heir:
                 await self._give_role(db, chat_id, user_id, heir, "owner", [u for u in audience if u != target_id])
-        await self._outbox.drive(chat_id)
 
     async def leave(self, chat_id: str, user_id: str) -> None:
         rows = await self._store.seen_in(chat_id, [user_id])
@@ -215,6 +226,10 @@ class Changes:
     async def edit(self, chat_id: str, user_id: str, fields: Fields, permissions: Fields) -> None:
         """`fields` by column: name, description, avatar_media_id, disappearing_s."""
         await self._check_member(chat_id, user_id)
+        if "name" in fields:
+            fields["name"] = clean_name("name", fields["name"], self._limits.group_name_chars)
+        if fields.get("description"):
+            bound("description", fields["description"], self._limits.group_description_chars)
         if avatar := fields.get("avatar_media_id"):
             media = self._views.media
             answer = await media.call(
@@ -265,11 +280,11 @@ class Changes:
         self._outbox.tell_soon(chat_id)
 
     async def pin(self, chat_id: str, user_id: str, message_id: str, pinned: bool) -> None:
+        """Taking a pin off is also what deleting its message does, so the right to that is message-service's."""
         async with self._store.pool.transaction() as db:
-            found = await self._store.lock(db, chat_id)
-            if found is None:
-                raise ApiError("not_found")
-            chat, seats = found
+            chat, seats, me = await self._locked(db, chat_id, user_id)
+            if pinned and chat["type"] == "group" and not rules.allows(me.role, chat["edit_info"]):
+                raise ApiError("forbidden")
             ids = [i for i in chat["pinned_ids"] if i != message_id] + ([message_id] if pinned else [])
             if pinned and len(ids) > self._limits.pinned_messages:
                 raise ApiError("limit_exceeded", "too many pinned messages")
@@ -278,6 +293,7 @@ class Changes:
             await db.execute("UPDATE chats SET pinned_ids = $2, updated_ms = $3 WHERE id = $1", chat_id, ids, now_ms())
             audience = [u for u, s in seats.items() if s.membership == "member"]
             await self._store.put_out(db, chat_id, user_id, "chat.updated", None, audience)
+        self._outbox.tell_soon(chat_id)
 
     async def make_invite(self, chat_id: str, user_id: str, age_s: int) -> tuple[str, int, bool]:
         """(code, expiry, whether it is new)."""
@@ -305,6 +321,8 @@ class Changes:
 
     async def invited(self, code: str) -> Row:
         """The group of an invite. Raises ApiError `not_found`."""
+        if "\x00" in code:
+            raise ApiError("not_found")
         row = await self._store.pool.fetchrow(
             "SELECT c.*, i.code, i.expires_ms, (SELECT count(*) FROM participants p WHERE p.chat_id = c.id"
             " AND p.membership = 'member') AS member_count FROM invites i JOIN chats c ON c.id = i.chat_id"

@@ -54,6 +54,8 @@ class Outbox:
         self._store, self._bus, self._messages = store, bus, messages
         self._settings, self._instance = settings, instance
         self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._repeats: set[str] = set()
+        self._closed = False
 
     async def drive(self, chat_id: str) -> None:
         """Until what was committed in this chat has its numbers. Raises ApiError `unavailable` when the deadline is
@@ -74,9 +76,13 @@ class Outbox:
         deadline = asyncio.get_running_loop().time() + context.remaining_s(self._settings.request_timeout_s) - SPARE_S
         return all(await asyncio.gather(*(self._numbered(c, last, deadline) for c, last in wanted.items())))
 
+    def number_soon(self, chat_id: str) -> None:
+        """Do all that is left for this chat, beside whoever asks."""
+        self._again(f"{chat_id} all", lambda: self._quietly(chat_id))
+
     def tell_soon(self, chat_id: str) -> None:
         """Publish what has its number, beside the request."""
-        self._shared(f"{chat_id} tell", lambda: self._tell(chat_id))
+        self._again(f"{chat_id} tell", lambda: self._tell(chat_id))
 
     async def relay(self) -> None:
         """Take up what requests left undone: at once what there is at the start, later what they had time for."""
@@ -132,6 +138,20 @@ class Outbox:
             task = self._at_work[name] = asyncio.create_task(work(), name=name, context=Context())
             task.add_done_callback(lambda done: self._ended(name, done))
         return task
+
+    def _again(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin a task, or do it once more after the one at work: that may have looked before our commit."""
+        running = self._at_work.get(name)
+        if running is None:
+            self._shared(name, work)
+        elif name not in self._repeats:
+            self._repeats.add(name)
+            running.add_done_callback(lambda _: self._repeat(name, work))
+
+    def _repeat(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._repeats.discard(name)
+        if not self._closed:
+            self._shared(name, work)
 
     def _ended(self, name: str, task: "asyncio.Task[None]") -> None:
         del self._at_work[name]
@@ -190,6 +210,7 @@ class Outbox:
 
     async def close(self) -> None:
         """End what is at work: the relay of the next process goes on."""
+        self._closed = True
         tasks = list(self._at_work.values())
         for task in tasks:
             task.cancel()

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tidings.chat import api
 from tidings.chat.changes import Changes
 from tidings.chat.outbox import Outbox
@@ -15,7 +17,7 @@ from tidings.chat.settings import Settings
 from tidings.chat.store import Store
 from tidings.chat.sync import Sync
 from tidings.chat.views import Views
-from tidings.contracts.events import BLOCKS_CHANGED, BlocksChanged
+from tidings.contracts.events import BLOCKS_CHANGED, USER_DELETED, USERS, BlocksChanged, UserDeleted
 from tidings.contracts.limits import Limits
 from tidings.platform import bus, lifecycle, postgres
 from tidings.platform.cursors import Cursors
@@ -66,6 +68,11 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             rpc.forget_blocked(event.user_id, event.other_id)
 
         await events.listen(BLOCKS_CHANGED, BlocksChanged, on_blocks)
+
+        async def on_user_deleted(body: bytes) -> None:
+            await changes.leave_all(msgspec.json.decode(body, type=UserDeleted).user_id)
+
+        await events.consume(USERS, "chat-user-deleted", [USER_DELETED], on_user_deleted)
         stack.push_async_callback(_end, lifecycle.background("relay", outbox.relay()))
         yield lifecycle.Servers(
             routes=api.routes(store, outbox, changes, views, sync, cursors, settings),

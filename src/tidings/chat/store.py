@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tidings.chat.rules import Seat
-from tidings.contracts.ids import new_id
+from tidings.contracts.ids import is_id, new_id
 from tidings.contracts.times import now_ms
 from tidings.platform.postgres import Connection, Pool, Row
 
@@ -33,6 +33,8 @@ class Store:
         return await self.pool.fetch(_SEEN + "WHERE p.user_id = $1 ORDER BY c.id", user_id)
 
     async def seen_in(self, chat_id: str, user_ids: Sequence[str]) -> list[Row]:
+        if not is_id(chat_id):  # a path may hold anything, and PostgreSQL no NUL
+            return []
         return await self.pool.fetch(
             _SEEN + "WHERE p.chat_id = $1 AND p.user_id = ANY($2::text[])", chat_id, list(user_ids)
         )
@@ -55,7 +57,7 @@ class Store:
 
     async def lock(self, db: Connection, chat_id: str) -> tuple[Row, dict[str, Seat]] | None:
         """The chat, locked: its changes happen one after the other."""
-        chat = await db.fetchrow("SELECT * FROM chats WHERE id = $1 FOR UPDATE", chat_id)
+        chat = await db.fetchrow("SELECT * FROM chats WHERE id = $1 FOR UPDATE", chat_id) if is_id(chat_id) else None
         if chat is None:
             return None
         rows = await db.fetch("SELECT * FROM participants WHERE chat_id = $1", chat_id)

@@ -3,13 +3,14 @@
 Contents are stored and sent on as canonical JSON, so they are encoded once in their life.
 """
 
+import unicodedata
 from typing import Annotated, Any, Final
 
 import msgspec
 import regex
 from msgspec import Meta
 
-from tidings.contracts.errors import ApiError, FieldError
+from tidings.contracts.errors import ApiError, FieldError, invalid
 from tidings.contracts.ids import Id
 from tidings.contracts.limits import MAX_INT, Limits
 
@@ -162,6 +163,16 @@ def bound(field: str, text: str, most: int) -> None:
         raise ApiError("limit_exceeded", f"{field}: at most {most} characters, got {len(text)}")
     if "\x00" in text:
         raise ApiError("invalid_request", f"{field}: must not contain NUL")
+
+
+def clean_name(field: str, name: str, most: int) -> str:
+    """A name of a person or group, without control and direction characters, which could make it read as another.
+    Raises ApiError."""
+    bound(field, name, most)
+    plain = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf") or c == "\u200d").strip()
+    if not plain:
+        raise invalid(field, "must not be empty")
+    return plain
 
 
 def media_ids(content: Content) -> list[str]:

@@ -12,11 +12,13 @@ from msgspec import Raw
 
 MESSAGES: Final = "MESSAGES"
 CHATS: Final = "CHATS"
+USERS: Final = "USERS"
 DEAD: Final = "DEAD"
 
 STREAMS: Final = {
     MESSAGES: ["msg.new.*", "msg.edited.*", "msg.deleted.*", "msg.reaction.*", "msg.status.updated.*"],
     CHATS: ["chat.created", "chat.updated", "group.member.added", "group.member.removed"],
+    USERS: ["user.deleted"],
     DEAD: ["dead.>"],
 }
 """Stream to subjects, without the namespace prefix."""
@@ -85,6 +87,15 @@ class ChatEvent(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True
     at: str = ""
 
 
+USER_DELETED: Final = "user.deleted"
+
+
+class UserDeleted(msgspec.Struct, rename="camel"):
+    """An account was deleted. In its stream until everyone it matters to has worked on it; sockets hear it as well."""
+
+    user_id: str
+
+
 # -- broadcasts: at most once, so everything they touch expires by itself besides ---------------------
 
 
@@ -92,7 +103,6 @@ SESSION_REVOKED: Final = "session.revoked"
 BLOCKS_CHANGED: Final = "blocks.changed"
 PRIVACY_CHANGED: Final = "privacy.changed"
 PRESENCE_CHANGED: Final = "presence.changed"
-USER_DELETED: Final = "user.deleted"
 MEDIA_UPDATED: Final = "media.updated"
 MEMBERSHIP_CHANGED: Final = "membership.changed"
 
@@ -123,10 +133,6 @@ class PresenceChanged(msgspec.Struct, rename="camel"):
     user_id: str
     online: bool
     at_ms: int
-
-
-class UserDeleted(msgspec.Struct, rename="camel"):
-    user_id: str
 
 
 class MembershipChanged(msgspec.Struct, rename="camel"):

@@ -21,7 +21,7 @@ from nats.js.errors import APIError, BadRequestError, NotFoundError
 from opentelemetry.trace import SpanKind
 
 from tidings.contracts.errors import ApiError
-from tidings.contracts.events import CHATS, DEAD, MESSAGES, STREAMS
+from tidings.contracts.events import CHATS, DEAD, MESSAGES, STREAMS, USERS
 from tidings.contracts.times import now_ms
 from tidings.platform import logging, metrics, retry, tracing
 
@@ -33,7 +33,7 @@ ACK_WAIT_S: Final = 5.0  # how long a killed holder keeps a partition waiting; l
 POISON_TRIES: Final = 3
 STREAM_AGE_S: Final = 3 * 86_400.0
 DEAD_AGE_S: Final = 14 * 86_400.0
-STREAM_BYTES: Final = {MESSAGES: 1 << 30, CHATS: 128 << 20, DEAD: 128 << 20}
+STREAM_BYTES: Final = {MESSAGES: 1 << 30, CHATS: 128 << 20, USERS: 16 << 20, DEAD: 128 << 20}
 REPLAY_S: Final = 180.0  # what NATS may have lost when it was not stopped cleanly: its sync interval, and some
 
 Handler = Callable[[bytes], Awaitable[None]]

@@ -8,15 +8,13 @@ from litestar import Response, Router, delete, get, patch, post, put
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
-from tidings.contracts.content import bound
+from tidings.contracts.content import bound, clean_name
 from tidings.contracts.errors import ApiError, invalid
 from tidings.contracts.events import (
     BLOCKS_CHANGED,
     PRIVACY_CHANGED,
-    USER_DELETED,
     BlocksChanged,
     PrivacyChanged,
-    UserDeleted,
 )
 from tidings.contracts.ids import Id, is_id
 from tidings.contracts.limits import Limits
@@ -27,13 +25,13 @@ from tidings.platform.cursors import Cursors
 from tidings.platform.http import Caller
 from tidings.platform.redis import Client
 from tidings.platform.rpc import Peers
-from tidings.rpc.v1 import auth_pb2, media_pb2
+from tidings.rpc.v1 import media_pb2
+from tidings.user.erase import Erasure
 from tidings.user.people import People
-from tidings.user.profile import Privacy, clean_name
+from tidings.user.profile import Privacy
 from tidings.user.store import Device, Store
 
 if TYPE_CHECKING:
-    from tidings.rpc.v1.auth_pb2_grpc import AuthServiceAsyncStub
     from tidings.rpc.v1.media_pb2_grpc import MediaServiceAsyncStub
 
 Limit = Annotated[int, Parameter(ge=1, le=100)]
@@ -74,7 +72,7 @@ class DeviceBody(msgspec.Struct):
 
 def routes(
     *, store: Store, people: People, bus: Bus, redis: Client, namespace: str, cursors: Cursors, limits: Limits,
-    media: "Peers[MediaServiceAsyncStub]", auth: "Peers[AuthServiceAsyncStub]",
+    media: "Peers[MediaServiceAsyncStub]", erasure: Erasure,
 ) -> list[Router]:  # fmt: skip
     """The routes under /api/v1."""
 
@@ -121,10 +119,7 @@ def routes(
 
     @delete("/users/me", status_code=204)
     async def delete_me(caller: Caller) -> None:
-        # The number is freed first: if what follows fails, asking again finishes it.
-        await auth.call(auth.stub().DeleteAccount, auth_pb2.DeleteAccountRequest(user_id=caller.user_id))
-        await store.delete(caller.user_id)
-        await bus.broadcast(USER_DELETED, UserDeleted(caller.user_id))
+        await erasure.erase(caller.user_id)
 
     @get("/users/me/privacy")
     async def read_privacy(caller: Caller) -> Privacy:

@@ -1,12 +1,9 @@
 """Whom may see what of a person. Pure: facts in, a User out."""
 
-import unicodedata
 from typing import Literal
 
 import msgspec
 
-from tidings.contracts.content import bound
-from tidings.contracts.errors import invalid
 from tidings.contracts.objects import Media, User
 from tidings.contracts.times import rfc3339, rfc3339_or_none
 
@@ -70,12 +67,3 @@ def show(person: Person, viewer_id: str, avatar: Media | None) -> User:
         deleted=person.deleted,
         updated_at=rfc3339(person.updated_at_ms),
     )
-
-
-def clean_name(field: str, name: str, most: int) -> str:
-    """A name without control and direction characters, which could make it read as another. Raises ApiError."""
-    bound(field, name, most)
-    plain = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf") or c == "\u200d").strip()
-    if not plain:
-        raise invalid(field, "must not be empty")
-    return plain

@@ -6,6 +6,7 @@ import msgspec
 
 from tidings.rpc.v1 import user_pb2 as pb
 from tidings.rpc.v1.user_pb2_grpc import UserServiceServicer
+from tidings.user.erase import Erasure
 from tidings.user.people import People
 from tidings.user.profile import allows
 from tidings.user.store import Store
@@ -14,8 +15,8 @@ from tidings.user.store import Store
 class UserRpc(UserServiceServicer):
     """The service of proto/user.proto."""
 
-    def __init__(self, store: Store, people: People) -> None:
-        self._store, self._people = store, people
+    def __init__(self, store: Store, people: People, erasure: Erasure) -> None:
+        self._store, self._people, self._erasure = store, people, erasure
 
     async def GetUser(self, request: pb.GetUserRequest, context: Any) -> pb.GetUserResponse:
         found = await self._people.shown(request.viewer_id, [request.user_id], request.base_url)
@@ -72,7 +73,10 @@ class UserRpc(UserServiceServicer):
         return pb.GetReceiptSettingsResponse(silent_user_ids=await self._store.silent(list(request.user_ids)))
 
     async def EnsureUser(self, request: pb.EnsureUserRequest, context: Any) -> pb.EnsureUserResponse:
-        return pb.EnsureUserResponse(created=await self._store.ensure(request.user_id, request.phone))
+        created, another = await self._store.ensure(request.user_id, request.phone)
+        if another:
+            self._erasure.soon()
+        return pb.EnsureUserResponse(created=created)
 
     async def EndSession(self, request: pb.EndSessionRequest, context: Any) -> pb.EndSessionResponse:
         await self._store.drop_session(request.session_id)

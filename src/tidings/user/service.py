@@ -1,5 +1,6 @@
 """What user-service is made of, in the order it starts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from tidings.contracts.events import PRESENCE_CHANGED, PresenceChanged
 from tidings.contracts.limits import Limits
 from tidings.platform import bus, postgres, redis
 from tidings.platform.cursors import Cursors
-from tidings.platform.lifecycle import Servers, instance, internal_token
+from tidings.platform.lifecycle import Servers, background, instance, internal_token
 from tidings.platform.presence import Presence
 from tidings.platform.rpc import Peers
 from tidings.platform.secrets import secret
@@ -17,6 +18,7 @@ from tidings.rpc.v1.auth_pb2_grpc import AuthServiceStub
 from tidings.rpc.v1.media_pb2_grpc import MediaServiceStub
 from tidings.rpc.v1.user_pb2_grpc import add_UserServiceServicer_to_server
 from tidings.user.api import routes
+from tidings.user.erase import Erasure
 from tidings.user.people import People
 from tidings.user.rpc import UserRpc
 from tidings.user.settings import Settings
@@ -36,12 +38,14 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         media = Peers("media", settings.media_grpc, MediaServiceStub, token)
         auth = Peers("auth", settings.auth_grpc, AuthServiceStub, token)
         store = Store(pool)
+        erasure = Erasure(store, events, auth)
         people = People(store, Presence(cache, settings.namespace), media, settings.public_url)
 
         async def on_presence(event: PresenceChanged) -> None:
             await store.seen(event.user_id, event.at_ms)
 
         await events.listen(PRESENCE_CHANGED, PresenceChanged, on_presence)
+        finishing = background("erasure", erasure.run(settings.erase_interval_s))
         try:
             yield Servers(
                 routes=routes(
@@ -53,9 +57,9 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
                     cursors=Cursors(secret(settings.data_dir, "cursor_key")),
                     limits=limits,
                     media=media,
-                    auth=auth,
+                    erasure=erasure,
                 ),
-                grpc=[lambda server: add_UserServiceServicer_to_server(UserRpc(store, people), server)],
+                grpc=[lambda server: add_UserServiceServicer_to_server(UserRpc(store, people, erasure), server)],
                 checks={
                     "postgres": lambda: postgres.ping(pool),
                     "redis": lambda: redis.ping(cache),
@@ -64,5 +68,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
                 max_body=limits.body_bytes,
             )
         finally:
+            finishing.cancel()
+            await asyncio.gather(finishing, return_exceptions=True)
             await media.close()
             await auth.close()

@@ -1,7 +1,9 @@
 """Settings of user-service."""
 
-from tidings.platform.settings import Common
+from tidings.platform.settings import Common, Seconds
 
 
 class Settings(Common, kw_only=True, frozen=True):
-    """Nothing of its own yet: limits are in the `[limits]` table."""
+    """Times in seconds. Limits are in the `[limits]` table."""
+
+    erase_interval_s: Seconds = 15.0  # how soon a deletion that was interrupted is finished

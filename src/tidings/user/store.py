@@ -8,7 +8,7 @@ import msgspec
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.ids import new_id
-from tidings.platform.postgres import Pool
+from tidings.platform.postgres import Connection, Pool
 from tidings.user.profile import Person, Privacy
 
 # A person with everything that stands between them and the viewer $1: four primary key look-ups each.
@@ -48,14 +48,41 @@ class Store:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def ensure(self, user_id: str, phone: str) -> bool:
-        """Make a person at first sign-in. True: made now."""
-        row = await self._pool.fetchrow(
-            "INSERT INTO people (id, phone, name) VALUES ($1, $2, '') ON CONFLICT DO NOTHING RETURNING id",
-            user_id,
-            phone,
-        )
-        return row is not None
+    async def ensure(self, user_id: str, phone: str) -> tuple[bool, bool]:
+        """Make a person at first sign-in: (made now, another account was found that must be erased).
+
+        auth-service says whose the number is. A person who still has it was deleted there, and no further: what is
+        left of them goes first. Raises ApiError `conflict` for an account that is deleted itself.
+        """
+        async with self._pool.transaction() as connection:
+            me = await connection.fetchrow("SELECT deleted OR erasing AS gone FROM people WHERE id = $1", user_id)
+            if me is not None:
+                if me["gone"]:
+                    raise ApiError("conflict", "this account was deleted")
+                return False, False
+            old = await connection.fetchval("SELECT id FROM people WHERE phone = $1 FOR UPDATE", phone)
+            if old is not None:
+                await _bury(connection, str(old))
+                await connection.execute("UPDATE people SET erasing = true WHERE id = $1", old)
+            made = await connection.fetchval(
+                "INSERT INTO people (id, phone, name) VALUES ($1, $2, '') ON CONFLICT (id) DO NOTHING RETURNING 1",
+                user_id,
+                phone,
+            )
+            return made is not None, old is not None
+
+    async def wish_erased(self, user_id: str) -> None:
+        """Remember that this account is to be deleted."""
+        await self._pool.execute("UPDATE people SET erasing = true WHERE id = $1 AND NOT deleted", user_id)
+
+    async def erasing(self) -> list[str]:
+        """Accounts whose deletion is not finished. Index people_erasing."""
+        rows = await self._pool.fetch("SELECT id FROM people WHERE erasing LIMIT 100")
+        return [str(row["id"]) for row in rows]
+
+    async def erased(self, user_id: str) -> None:
+        """Its deletion is told: nothing is left to do."""
+        await self._pool.execute("UPDATE people SET erasing = false WHERE id = $1", user_id)
 
     async def people(self, viewer_id: str, user_ids: Sequence[str]) -> dict[str, Person]:
         """People by id, as facts for one viewer."""
@@ -88,14 +115,7 @@ class Store:
     async def delete(self, user_id: str) -> None:
         """Turn a person into a tombstone: the id stays, everything personal goes."""
         async with self._pool.transaction() as connection:
-            await connection.execute(
-                "UPDATE people SET phone = NULL, name = '', about = NULL, avatar_media_id = NULL, last_seen = NULL,"
-                " deleted = true, updated_at = now() WHERE id = $1",
-                user_id,
-            )
-            await connection.execute("DELETE FROM contacts WHERE owner_id = $1 OR user_id = $1", user_id)
-            await connection.execute("DELETE FROM blocks WHERE owner_id = $1 OR user_id = $1", user_id)
-            await connection.execute("DELETE FROM devices WHERE user_id = $1", user_id)
+            await _bury(connection, user_id)
 
     async def seen(self, user_id: str, at_ms: int) -> None:
         """Remember when somebody was last there; never moves back."""
@@ -177,6 +197,18 @@ class Store:
     async def drop_session(self, session_id: str) -> None:
         """Push targets go with their session."""
         await self._pool.execute("DELETE FROM devices WHERE session_id = $1", session_id)
+
+
+async def _bury(connection: Connection, user_id: str) -> None:
+    await connection.execute(
+        "UPDATE people SET phone = NULL, name = '', about = NULL, avatar_media_id = NULL, last_seen = NULL,"
+        " deleted = true, updated_at = now() WHERE id = $1",
+        user_id,
+    )
+    await connection.execute("DELETE FROM contacts WHERE owner_id = $1 OR user_id = $1", user_id)
+    await connection.execute("DELETE FROM blocks WHERE owner_id = $1 OR user_id = $1", user_id)
+    await connection.execute("DELETE FROM devices WHERE user_id = $1", user_id)
+    await connection.execute("DELETE FROM touched WHERE one = $1 OR other = $1", user_id)
 
 
 def _ms(at: datetime | None) -> int | None:
