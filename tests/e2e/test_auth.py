@@ -29,7 +29,7 @@ def ended(person: Person) -> None:
         answer = person.http.get("/users/me")
         return answer.status_code == 401 and answer.json()["code"] == "token_revoked"
 
-    wait_until(revoked, "the session has ended", 2)
+    wait_until(revoked, "the session has ended", 5)
 
 
 def test_a_code_is_sent_and_signs_in_a_new_and_a_known_person(http: httpx.Client, system: System) -> None:

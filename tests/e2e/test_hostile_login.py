@@ -154,9 +154,9 @@ def test_row_8_expired_foreign_and_revoked_tokens(ann: Person, fresh: Person, fo
         assert answer.json()["code"] in ("unauthenticated", "token_revoked"), wrong
     problem(asked(ann, ann.refresh), "unauthenticated")
     fresh.ask("POST", "/auth/logout", gives=204)
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 5
     while asked(fresh, fresh.token).status_code == 200:
-        assert time.monotonic() < deadline, "revoked within a second or two"
+        assert time.monotonic() < deadline, "revoked within seconds"
     problem(asked(fresh, fresh.token), "token_revoked")
 
 

@@ -50,7 +50,7 @@ def test_row_35_a_query_is_taken_literally(ann: Person, ben: Person) -> None:
         began = time.monotonic()
         hits = ben.ask("GET", "/messages/search", of=shapes.Hits, q=text, chatId=room)["items"]
         assert [hit["message"]["content"]["text"] for hit in hits] == [text]
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8  # a pattern would take hours
     for bad in ("x" * 257, "x" * 10_000):
         ann.refused("GET", "/messages/search", code="invalid_request", q=bad)
 

@@ -55,7 +55,7 @@ def test_a_deleted_account_is_a_shell_and_its_number_free(system: System, ben: P
     said = gone.say(room, "I was here")
     gone.ask("PATCH", "/users/me", {"name": "Gone", "about": "x"})
     gone.ask("DELETE", "/users/me", gives=204)
-    wait_until(lambda: gone.http.get("/users/me").status_code == 401, "the token is worth nothing", 2)
+    wait_until(lambda: gone.http.get("/users/me").status_code == 401, "the token is worth nothing", 5)
     shell = ben.ask("GET", f"/users/{gone.id}", of=shapes.User)
     assert (shell["deleted"], shell["about"], shell["phone"], shell["lastSeen"]) == (True, None, None, None)
     assert "Gone" not in shell["name"]

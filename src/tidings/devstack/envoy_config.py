@@ -33,7 +33,7 @@ OWN_ANSWERS = {
     401: (401, "unauthenticated", "Unauthorized"),
     403: (403, "forbidden", "Forbidden"),
     404: (404, "not_found", "Not Found"),
-    408: (408, "invalid_request", "Request Timeout"),
+    408: (408, "request_timeout", "Request Timeout"),
     413: (413, "too_large", "Content Too Large"),
     426: (426, "invalid_request", "Upgrade Required"),
     429: (429, "rate_limited", "Too Many Requests"),
