@@ -107,7 +107,7 @@ def routes(
     """The handlers."""
 
     async def shown(chat_id: str, caller: Caller) -> Chat:
-        found = await views.show(caller.user_id, await store.seen_in(chat_id, [caller.user_id]), caller.base_url)
+        found = await views.show(await store.seen_in(chat_id, [caller.user_id]), caller.base_url)
         if not found:
             raise ApiError("not_found")
         return found[0]
@@ -136,16 +136,16 @@ def routes(
     ) -> Listing:
         place = cursors.open("chats", caller.user_id, cursor, tuple[bool, int, str]) if cursor else None
         rows = [row for row in await settled(store, outbox, caller.user_id) if window(seat(row))]
-        lasts = await views.lasts(caller.user_id, rows)
+        lasts = await views.lasts(rows)
         keyed = []
         for row in rows:
-            last = lasts.get(row["id"])
+            last = lasts.get((caller.user_id, row["id"]))
             active = (last.last_at_ms if last else 0) or row["created_ms"]
             keyed.append(((not row["pinned"], -active, row["id"]), row))
         keyed.sort(key=lambda pair: pair[0])
         rest = [pair for pair in keyed if place is None or pair[0] > place]
         page = rest[:limit]
-        items = await views.show(caller.user_id, [row for _, row in page], caller.base_url, lasts)
+        items = await views.show([row for _, row in page], caller.base_url, lasts)
         more = cursors.seal("chats", caller.user_id, page[-1][0]) if len(rest) > limit else None
         return Listing(items=items, next_cursor=more)
 

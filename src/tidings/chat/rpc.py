@@ -56,15 +56,14 @@ class ChatRpc(ChatServiceServicer):
 
     async def GetChatViews(self, request: pb.GetChatViewsRequest, context: Any) -> pb.GetChatViewsResponse:
         rows = await self._store.seen_in(request.chat_id, request.user_ids)
-        gate = asyncio.Semaphore(16)
-
-        async def one(row: Any) -> pb.ChatView | None:
-            async with gate:
-                shown = await self._views.show(row["user_id"], [row], "")
-            return pb.ChatView(user_id=row["user_id"], chat_json=msgspec.json.encode(shown[0])) if shown else None
-
-        views = await asyncio.gather(*(one(row) for row in rows))
-        return pb.GetChatViewsResponse(views=[view for view in views if view])
+        rows = [row for row in rows if window(seat(row))]
+        shown = await self._views.show(rows, "")
+        return pb.GetChatViewsResponse(
+            views=[
+                pb.ChatView(user_id=row["user_id"], chat_json=msgspec.json.encode(chat))
+                for row, chat in zip(rows, shown, strict=True)
+            ]
+        )
 
     async def SetPinnedMessage(self, request: pb.SetPinnedMessageRequest, context: Any) -> pb.SetPinnedMessageResponse:
         try:

@@ -45,6 +45,14 @@ class Store:
     async def participants(self, chat_ids: Sequence[str]) -> list[Row]:
         return await self.pool.fetch("SELECT * FROM participants WHERE chat_id = ANY($1::text[])", list(chat_ids))
 
+    async def members(self, chat_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """(chat, person) of everyone who is in these chats."""
+        rows = await self.pool.fetch(
+            "SELECT chat_id, user_id FROM participants WHERE chat_id = ANY($1::text[]) AND membership = 'member'",
+            list(chat_ids),
+        )
+        return [(row["chat_id"], row["user_id"]) for row in rows]
+
     async def by_pair(self, key: str) -> str | None:
         found: str | None = await self.pool.fetchval("SELECT id FROM chats WHERE pair_key = $1", key)
         return found

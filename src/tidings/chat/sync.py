@@ -1,7 +1,7 @@
 """`POST /sync`: every chat of the caller in pages, and the entries beyond their positions.
 
-All chats are told, not only those changed: read marks and people move without a trace in our tables, and the
-contract allows more, never less.
+Told are the chats whose object may have changed since, by what each service can say of it, and those whose log goes
+beyond the client's position. Overlap and doubt make it more than needed, never less.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from tidings.chat.outbox import Outbox, settled
-from tidings.chat.rules import window
+from tidings.chat.rules import is_settled, window
 from tidings.chat.settings import Settings
 from tidings.chat.store import Store, seat
 from tidings.chat.views import Views
@@ -21,9 +21,10 @@ from tidings.contracts.objects import Chat
 from tidings.contracts.times import now_ms, rfc3339
 from tidings.platform.cursors import Cursors
 from tidings.platform.http import Caller
-from tidings.rpc.v1 import message_pb2
+from tidings.platform.postgres import Row
+from tidings.rpc.v1 import message_pb2, user_pb2
 
-MARGIN_MS = 10_000  # clocks of two services may differ
+RECEIPTS_OF = 64  # members of a group whose marks others see: message-service looks at no more
 
 
 class Since(msgspec.Struct, array_like=True):
@@ -51,6 +52,7 @@ class Sync:
     def __init__(self, store: Store, outbox: Outbox, views: Views, cursors: Cursors, settings: Settings) -> None:
         self._store, self._outbox, self._views, self._cursors = store, outbox, views, cursors
         self._settings = settings
+        self._margin_ms = int(settings.sync_margin_s * 1000)
         self._running = 0
 
     async def sync(self, caller: Caller, since: str | None, positions: dict[str, int], limit: int) -> Synced:
@@ -70,26 +72,31 @@ class Sync:
             raise ApiError("cursor_expired")
         if since and not state.after:
             state = Since(state.base_ms, now, "")
-        every = [row for row in await settled(self._store, self._outbox, me) if window(seat(row))]
-        rest = [row for row in every if row["id"] > state.after]
+        found = await settled(self._store, self._outbox, me)
+        known = {row["id"] for row in found}  # also those whose window has no number yet
+        every = [row for row in found if window(seat(row))]
+        states, epoch = await self._states(every, max(0, state.base_ms - self._margin_ms))
+        ends = {row["id"]: _end(row, states[row["id"]].seq) for row in every}
+        wanted = {row["id"] for row in every if positions.get(row["id"], 0) < ends[row["id"]]}
+        wanted |= await self._changed(me, every, states, state.base_ms, now)
+        rest = [row for row in every if row["id"] > state.after and row["id"] in wanted]
         rows = rest[: self._settings.sync_chats]
         messages = self._views.messages
         shown, hidden = await asyncio.gather(
-            self._views.show(me, rows, caller.base_url),
+            self._views.show(rows, caller.base_url),
             messages.call(
                 messages.stub().GetHidden,
-                message_pb2.GetHiddenRequest(user_id=me, since_ms=max(0, state.base_ms - MARGIN_MS)),
+                message_pb2.GetHiddenRequest(user_id=me, since_ms=max(0, state.base_ms - self._margin_ms)),
             ),
         )
         behind = {c.id: positions.get(c.id, 0) for c in shown if positions.get(c.id, 0) < c.last_seq}
-        log, epoch, unfinished = await self._entries(me, rows, behind, limit)
+        log, unfinished = await self._entries(me, rows, behind, limit)
         more_chats = len(rest) > len(rows)
         last = rows[-1]["id"] if more_chats else ""
         # Unfinished: the same chats once more, from the positions the client has then.
         after = state.after if unfinished else last
         has_more = unfinished or more_chats
         done = Since(state.start_ms, state.start_ms, "")
-        known = {row["id"] for row in every}
         return Synced(
             chats=shown,
             removed=[chat_id for chat_id in positions if chat_id not in known],
@@ -103,7 +110,7 @@ class Sync:
 
     async def _entries(
         self, me: str, rows: list[Any], behind: dict[str, int], limit: int
-    ) -> tuple[dict[str, Raw], str, bool]:
+    ) -> tuple[dict[str, Raw], bool]:
         messages = self._views.messages
         homes: dict[int, list[message_pb2.EntryRange]] = defaultdict(list)
         for row in rows:
@@ -112,7 +119,7 @@ class Sync:
                 span = message_pb2.Window(chat_id=row["id"], joined_seq=seen[0], left_seq=seen[1])
                 homes[messages.home(row["id"])].append(message_pb2.EntryRange(window=span, after=behind[row["id"]]))
         log: dict[str, Raw] = {}
-        epoch, unfinished = "", False
+        unfinished = False
         for index, ranges in homes.items():
             if limit <= 0:
                 unfinished = True
@@ -121,15 +128,58 @@ class Sync:
                 messages.at(index).GetEntries,
                 message_pb2.GetEntriesRequest(user_id=me, ranges=ranges, limit=limit),
             )
-            epoch = answer.log_epoch
             for page in answer.pages:
                 unfinished = unfinished or page.has_more
                 if page.page_json:
                     log[page.chat_id] = Raw(page.page_json)
                     limit -= len(msgspec.json.decode(page.page_json, type=_Items).items)
-        if not epoch:
-            epoch = (await messages.call(messages.stub().GetHeads, message_pb2.GetHeadsRequest())).log_epoch
-        return log, epoch, unfinished
+        return log, unfinished
+
+    async def _states(self, rows: list[Row], since_ms: int) -> tuple[dict[str, message_pb2.ChatState], str]:
+        """Where each log ends and whether it changed; the log's epoch."""
+        messages = self._views.messages
+        homes = self._views.homes(rows) or {messages.home(""): []}
+
+        async def ask(index: int, some: list[Row]) -> message_pb2.GetChatStatesResponse:
+            request = message_pb2.GetChatStatesRequest(chat_ids=[row["id"] for row in some], since_ms=since_ms)
+            return await messages.call(messages.at(index).GetChatStates, request)
+
+        answers = await asyncio.gather(*(ask(index, some) for index, some in homes.items()))
+        return {s.chat_id: s for answer in answers for s in answer.states}, answers[0].log_epoch
+
+    async def _changed(
+        self, me: str, rows: list[Row], states: dict[str, message_pb2.ChatState], base_ms: int, now: int
+    ) -> set[str]:
+        """The chats whose object may have changed since `base_ms`."""
+        every = {row["id"] for row in rows}
+        if base_ms == 0:
+            return every
+        since = base_ms - self._margin_ms
+        changed = {row["id"] for row in rows if row["changed_ms"] >= since or not is_settled(seat(row))}
+        changed |= {row["id"] for row in rows if since <= (row["muted_until_ms"] or 0) <= now}
+        changed |= {chat_id for chat_id in every if states[chat_id].changed}
+        messages, users = self._views.messages, self._views.users
+        small = [row["id"] for row in rows if row["type"] == "group" and row["member_count"] <= RECEIPTS_OF]
+        members = await self._store.members(small)
+        peers = {row["peer_id"] for row in rows if row["peer_id"]}
+        asked = user_pb2.GetChangedPeopleRequest(
+            viewer_id=me, user_ids=sorted({me, *peers, *(u for _, u in members)}), since_ms=since
+        )
+        people, hidden = await asyncio.gather(
+            users.call(users.stub().GetChangedPeople, asked),
+            messages.call(messages.stub().GetHidden, message_pb2.GetHiddenRequest(user_id=me, since_ms=since)),
+        )
+        anew, seen = set(people.changed_ids), set(people.seen_ids)
+        if me in anew:  # one's own privacy shows in every chat
+            return every
+        changed |= {row["id"] for row in rows if row["peer_id"] in anew or row["peer_id"] in seen}
+        changed |= {chat_id for chat_id, user_id in members if user_id in anew}
+        return changed | (every & set(hidden.chat_ids))
+
+
+def _end(row: Row, head: int) -> int:
+    seen = window(seat(row)) or (0, 0)
+    return min(head, seen[1]) if seen[1] else head
 
 
 class _Items(msgspec.Struct):

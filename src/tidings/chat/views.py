@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,8 +10,10 @@ from msgspec import Raw
 
 from tidings.chat.rules import window
 from tidings.chat.store import seat
+from tidings.contracts.errors import ApiError
 from tidings.contracts.objects import Chat, ChatPermissions, ChatSettings, Media, User
 from tidings.contracts.times import now_ms, rfc3339, rfc3339_or_none
+from tidings.platform import logging
 from tidings.platform.postgres import Row
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2, message_pb2, user_pb2
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from tidings.rpc.v1.media_pb2_grpc import MediaServiceAsyncStub
     from tidings.rpc.v1.message_pb2_grpc import MessageServiceAsyncStub
     from tidings.rpc.v1.user_pb2_grpc import UserServiceAsyncStub
+
+_log = logging.get(__name__)
+Key = tuple[str, str]
+"""A person and a chat."""
 
 
 class Views:
@@ -33,34 +39,37 @@ class Views:
     ) -> None:
         self.messages, self.users, self.media = messages, users, media
 
-    def windows(self, rows: Sequence[Row]) -> dict[int, list[message_pb2.Window]]:
-        """The windows, by the index of the message instance that is home to their chat."""
-        homes: dict[int, list[message_pb2.Window]] = defaultdict(list)
+    def homes(self, rows: Sequence[Row]) -> dict[int, list[Row]]:
+        """The rows, by the index of the message instance that is home to their chat."""
+        homes: dict[int, list[Row]] = defaultdict(list)
         for row in rows:
-            if seen := window(seat(row)):
-                homes[self.messages.home(row["id"])].append(
-                    message_pb2.Window(chat_id=row["id"], joined_seq=seen[0], left_seq=seen[1])
-                )
+            homes[self.messages.home(row["id"])].append(row)
         return homes
 
-    async def lasts(self, user_id: str, rows: Sequence[Row]) -> dict[str, Any]:
-        """Last message, head and activity per chat."""
-        calls = [
-            self.messages.call(
-                self.messages.at(i).GetLastMessages, message_pb2.GetLastMessagesRequest(user_id=user_id, windows=w)
-            )
-            for i, w in self.windows(rows).items()
-        ]
-        return {c.chat_id: c for answer in await asyncio.gather(*calls) for c in answer.chats}
+    async def lasts(self, rows: Sequence[Row]) -> dict[Key, Any]:
+        """Last message, head and activity per person and chat."""
 
-    async def _counts(self, user_id: str, rows: Sequence[Row]) -> dict[str, Any]:
-        calls = [
-            self.messages.call(
-                self.messages.at(i).GetUnreadCounts, message_pb2.GetUnreadCountsRequest(user_id=user_id, windows=w)
-            )
-            for i, w in self.windows(rows).items()
-        ]
-        return {c.chat_id: c for answer in await asyncio.gather(*calls) for c in answer.chats}
+        async def ask(index: int, some: list[Row]) -> Any:
+            request = message_pb2.GetLastMessagesRequest(windows=_windows(some))
+            return (await self.messages.call(self.messages.at(index).GetLastMessages, request)).chats
+
+        return await self._each(rows, ask)
+
+    async def _counts(self, rows: Sequence[Row]) -> dict[Key, Any]:
+        async def ask(index: int, some: list[Row]) -> Any:
+            request = message_pb2.GetUnreadCountsRequest(windows=_windows(some))
+            return (await self.messages.call(self.messages.at(index).GetUnreadCounts, request)).chats
+
+        return await self._each(rows, ask)
+
+    async def _each(self, rows: Sequence[Row], ask: Callable[[int, list[Row]], Awaitable[Any]]) -> dict[Key, Any]:
+        homes = self.homes(rows)
+        answers = await asyncio.gather(*(ask(index, some) for index, some in homes.items()))
+        return {
+            (row["user_id"], row["id"]): found
+            for some, answer in zip(homes.values(), answers, strict=True)
+            for row, found in zip(some, answer, strict=True)
+        }
 
     async def people(self, viewer_id: str, user_ids: Sequence[str], base_url: str) -> dict[str, bytes]:
         """Users as JSON."""
@@ -75,31 +84,47 @@ class Views:
     async def _pictures(self, media_ids: Sequence[str], base_url: str) -> dict[str, bytes]:
         if not media_ids:
             return {}
-        answer = await self.media.call(
-            self.media.stub().GetMediaMetadata,
-            media_pb2.GetMediaMetadataRequest(media_ids=list(media_ids), base_url=base_url),
-        )
+        request = media_pb2.GetMediaMetadataRequest(media_ids=list(dict.fromkeys(media_ids)), base_url=base_url)
+        try:
+            answer = await self.media.call(self.media.stub().GetMediaMetadata, request, timeout_s=1, wait=False)
+        except ApiError as error:  # a chat without its picture is better than none
+            _log.warning("pictures are left out", error=str(error))
+            return {}
         return {m.media_id: m.media_json for m in answer.media}
 
-    async def show(
-        self, user_id: str, rows: Sequence[Row], base_url: str, lasts: dict[str, Any] | None = None
-    ) -> list[Chat]:
-        """In the order of the rows."""
+    async def show(self, rows: Sequence[Row], base_url: str, lasts: dict[Key, Any] | None = None) -> list[Chat]:
+        """In the order of the rows, each as its own `user_id` sees it; one call per service (and viewer of people)."""
         rows = [row for row in rows if window(seat(row))]
         if not rows:
             return []
-        peers = [row["peer_id"] for row in rows if row["peer_id"]]
+        peers: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            if row["peer_id"]:
+                peers[row["user_id"]].append(row["peer_id"])
         avatars = [row["avatar_media_id"] for row in rows if row["avatar_media_id"]]
         found, counts, people, pictures = await asyncio.gather(
-            self.lasts(user_id, rows) if lasts is None else _given(lasts),
-            self._counts(user_id, rows),
-            self.people(user_id, peers, base_url),
+            self.lasts(rows) if lasts is None else _given(lasts),
+            self._counts(rows),
+            asyncio.gather(*(self.people(viewer, ids, base_url) for viewer, ids in peers.items())),
             self._pictures(avatars, base_url),
         )
-        return [_chat(row, found.get(row["id"]), counts.get(row["id"]), people, pictures) for row in rows]
+        seen = dict(zip(peers, people, strict=True))
+        out = []
+        for row in rows:
+            key = (row["user_id"], row["id"])
+            out.append(_chat(row, found.get(key), counts.get(key), seen.get(row["user_id"], {}), pictures))
+        return out
 
 
-async def _given(lasts: dict[str, Any]) -> dict[str, Any]:
+def _windows(rows: Sequence[Row]) -> list[message_pb2.Window]:
+    out = []
+    for row in rows:
+        joined, left = window(seat(row)) or (0, 0)
+        out.append(message_pb2.Window(chat_id=row["id"], joined_seq=joined, left_seq=left, user_id=row["user_id"]))
+    return out
+
+
+async def _given(lasts: dict[Key, Any]) -> dict[Key, Any]:
     return lasts
 
 

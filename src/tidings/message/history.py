@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -14,6 +15,8 @@ from tidings.message.chats import Chats
 from tidings.message.log import Document, Seat, first_at, window_end
 from tidings.message.receipts import Privacy
 from tidings.message.store import Store
+
+LOOKUPS_AT_ONCE = 8
 
 
 class Count(msgspec.Struct, kw_only=True):
@@ -119,6 +122,30 @@ class History:
         hidden = await self._store.hidden_among(user_id, [d["_id"] for d in found]) if found else set()
         shown = [d for d in found if d["_id"] not in hidden]
         return high, shown[-1] if shown else None
+
+    async def lasts(
+        self, asked: Sequence[tuple[str, str, Seat]], newest: dict[str, Document]
+    ) -> list[tuple[int, Document | None]]:
+        """`last` for many (person, chat, seat), in order. Most chats end in a message that is shown: those cost one
+        query together, the others one each."""
+        ends = [newest.get(chat_id) for _, chat_id, _ in asked]
+        shown = [
+            d if d is not None and d["kind"] != "change" and seat.sees(d["seq"]) else None
+            for (_, _, seat), d in zip(asked, ends, strict=True)
+        ]
+        pairs = [(u, d["_id"]) for (u, _, _), d in zip(asked, shown, strict=True) if d is not None]
+        hidden = await self._store.hidden_pairs(pairs) if pairs else set()
+        gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+        async def one(user_id: str, chat_id: str, seat: Seat, end: Document | None, found: Document | None) -> Any:
+            if found is not None and (user_id, found["_id"]) not in hidden:
+                return window_end(seat, found["seq"]), found
+            if end is None:
+                return window_end(seat, 0), None
+            async with gate:
+                return await self.last(user_id, chat_id, seat, end["seq"])
+
+        return list(await asyncio.gather(*(one(*a, e, d) for a, e, d in zip(asked, ends, shown, strict=True))))
 
     async def counts(self, user_id: str, seats: dict[str, Seat], heads: dict[str, int]) -> list[Count]:
         """Unread and watermarks per chat, derived from the log."""

@@ -1,12 +1,15 @@
 """gRPC of message-service: decode, call one action, encode."""
 
+import asyncio
+from collections import defaultdict
 from typing import Any
 
 from tidings.contracts.errors import ApiError
+from tidings.contracts.times import now_ms
 from tidings.message import render
 from tidings.message.changes import Ask, Changer
 from tidings.message.chats import Chats
-from tidings.message.history import History
+from tidings.message.history import LOOKUPS_AT_ONCE, Count, History
 from tidings.message.lanes import Lanes
 from tidings.message.log import Document, Entry, Seat
 from tidings.message.receipts import Mark, Receipts
@@ -74,20 +77,33 @@ class MessageRpc(MessageServiceServicer):
         return pb.UpdateMessageStatusResponse(refusals=[refusal(r) if r is not None else pb.Refusal() for r in results])
 
     async def GetLastMessages(self, request: pb.GetLastMessagesRequest, context: Any) -> pb.GetLastMessagesResponse:
-        heads = await self._store.heads([w.chat_id for w in request.windows])
+        newest = await self._store.newest(list({w.chat_id for w in request.windows}))
+        asked = [(w.user_id or request.user_id, w.chat_id, _seat(w)) for w in request.windows]
         out = []
-        for window in request.windows:
-            last_seq, document = await self._history.last(
-                request.user_id, window.chat_id, _seat(window), heads.get(window.chat_id, 0)
-            )
-            shown = b"" if document is None else render.encode(render.message(document, request.user_id))
+        for window, (user_id, _, _), found in zip(
+            request.windows, asked, await self._history.lasts(asked, newest), strict=True
+        ):
+            last_seq, document = found
+            shown = b"" if document is None else render.encode(render.message(document, user_id))
             at = 0 if document is None else document["at"]
             out.append(pb.LastMessage(chat_id=window.chat_id, message_json=shown, last_seq=last_seq, last_at_ms=at))
         return pb.GetLastMessagesResponse(chats=out)
 
     async def GetUnreadCounts(self, request: pb.GetUnreadCountsRequest, context: Any) -> pb.GetUnreadCountsResponse:
-        seats = {w.chat_id: _seat(w) for w in request.windows}
-        counts = await self._history.counts(request.user_id, seats, await self._store.heads(list(seats)))
+        heads = await self._store.heads(list({w.chat_id for w in request.windows}))
+        readers: dict[str, dict[str, Seat]] = defaultdict(dict)
+        for w in request.windows:
+            readers[w.user_id or request.user_id][w.chat_id] = _seat(w)
+        gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+        async def of(user_id: str) -> None:
+            async with gate:
+                for count in await self._history.counts(user_id, readers[user_id], heads):
+                    found[user_id, count.chat_id] = count
+
+        found: dict[tuple[str, str], Count] = {}
+        await asyncio.gather(*(of(user_id) for user_id in readers))
+        counts = [found[w.user_id or request.user_id, w.chat_id] for w in request.windows]
         return pb.GetUnreadCountsResponse(
             chats=[
                 pb.UnreadCount(
@@ -121,6 +137,17 @@ class MessageRpc(MessageServiceServicer):
         return pb.GetHeadsResponse(
             heads=[pb.Head(chat_id=c, seq=heads.get(c, 0)) for c in request.chat_ids], log_epoch=self._epoch
         )
+
+    async def GetChatStates(self, request: pb.GetChatStatesRequest, context: Any) -> pb.GetChatStatesResponse:
+        ids = list(request.chat_ids)
+        newest = await self._store.newest(ids)
+        changed = await self._store.changed_since(ids, request.since_ms, now_ms()) if request.since_ms else set()
+        states = []
+        for chat_id in ids:
+            entry = newest.get(chat_id, {"seq": 0, "at": 0})
+            moved = entry["at"] >= request.since_ms or chat_id in changed
+            states.append(pb.ChatState(chat_id=chat_id, seq=entry["seq"], changed=moved))
+        return pb.GetChatStatesResponse(states=states, log_epoch=self._epoch)
 
     async def GetEntries(self, request: pb.GetEntriesRequest, context: Any) -> pb.GetEntriesResponse:
         heads = await self._store.heads([r.window.chat_id for r in request.ranges])

@@ -49,6 +49,7 @@ class Store:
             ]
         )
         await self._watermarks.create_index([("chatId", 1)], name="chat")
+        await self._watermarks.create_index([("chatId", 1), ("at", 1)], name="moved")
         await self._hidden.create_index([("userId", 1), ("at", 1)], name="since")
         await self._hidden.create_index([("userId", 1), ("chatId", 1), ("seq", 1)], name="chat")
         await self._stars.create_index([("userId", 1), ("_id", -1)], name="user")
@@ -93,6 +94,27 @@ class Store:
             maxTimeMS=3000,
         )
         return {row["_id"]: row["seq"] async for row in rows}
+
+    async def newest(self, chat_ids: Sequence[str]) -> dict[str, Document]:
+        """The newest entry of each chat (index `number`, one seek a chat)."""
+        rows = await self._entries.aggregate(
+            [
+                {"$match": {"chatId": {"$in": list(chat_ids)}}},
+                {"$sort": {"chatId": -1, "seq": -1}},
+                {"$group": {"_id": "$chatId", "entry": {"$first": "$$ROOT"}}},
+            ],
+            maxTimeMS=3000,
+        )
+        return {row["_id"]: row["entry"] async for row in rows}
+
+    async def changed_since(self, chat_ids: Sequence[str], since_ms: int, now_ms: int) -> set[str]:
+        """Chats in which a mark moved (index `moved`) or a message's time was over (index `expiry`)."""
+        ids = list(chat_ids)
+        moved = await self._watermarks.distinct("chatId", {"chatId": {"$in": ids}, "at": {"$gte": since_ms}})
+        over = await self._entries.distinct(
+            "chatId", {"expiresAt": {"$gte": since_ms, "$lte": now_ms}, "chatId": {"$in": ids}}
+        )
+        return {*moved, *over}
 
     async def apply(self, updates: Sequence[tuple[Document, Document]]) -> None:
         """Apply changes to their messages; each filter makes it harmless to apply one again."""
@@ -216,6 +238,7 @@ class Store:
                 {"_id": f"{chat_id}:{user_id}", f"{status}Seq": {"$not": {"$gte": seq}}},
                 {
                     "$set": {"chatId": chat_id, "userId": user_id, f"{status}Seq": seq},
+                    "$max": {"at": at},
                     "$push": {status: {"$each": [[seq, at]], "$slice": -200}},
                 },
                 upsert=True,
@@ -298,6 +321,11 @@ class Store:
         return (
             await self._hidden.find({"userId": user_id, "at": {"$gt": since_ms}}).sort("at", 1).limit(limit).to_list()
         )
+
+    async def hidden_pairs(self, pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these (person, message) the person deleted for themselves."""
+        found = self._hidden.find({"_id": {"$in": [f"{u}:{m}" for u, m in pairs]}}, {"userId": 1, "messageId": 1})
+        return {(d["userId"], d["messageId"]) async for d in found}
 
     async def star(self, user_id: str, message_id: str, at: int) -> bool:
         """False: it was starred already."""

@@ -165,10 +165,18 @@ class Peers(Generic[Stub]):
                 return self._stubs[index]
         return self._stubs[self._next]
 
-    async def call(self, method: Callable[..., Awaitable[Answer]], request: Any, *, timeout_s: float = 5.0) -> Answer:
+    async def call(
+        self,
+        method: Callable[..., Awaitable[Answer]],
+        request: Any,
+        *,
+        timeout_s: float = 5.0,
+        wait: bool = True,
+    ) -> Answer:
         """Call `method` of a stub. Raises ApiError; a service that is away or late is `unavailable`.
 
-        Waits for a connection within the deadline, so that a restart of the callee is a pause, not an error.
+        Waits for a connection within the deadline, so that a restart of the callee is a pause, not an error. Without
+        `wait` one that is away is an error at once: for what an answer can do without.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -183,7 +191,7 @@ class Peers(Generic[Stub]):
                 request,
                 timeout=context.remaining_s(timeout_s),
                 metadata=tuple(headers.items()),
-                wait_for_ready=True,
+                wait_for_ready=wait,
             )
         except grpc.aio.AioRpcError as error:
             raised = _from_grpc(self.name, error)

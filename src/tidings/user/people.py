@@ -51,7 +51,7 @@ class People:
     async def _pictures(self, media_ids: list[str], base_url: str) -> dict[str, Media]:
         request = media_pb2.GetMediaMetadataRequest(media_ids=media_ids, base_url=base_url or self._public_url)
         try:
-            answer = await self._media.call(self._media.stub().GetMediaMetadata, request, timeout_s=2)
+            answer = await self._media.call(self._media.stub().GetMediaMetadata, request, timeout_s=1, wait=False)
         except ApiError as error:  # a profile without its picture is better than none
             _log.warning("pictures are left out", error=str(error))
             return {}

@@ -136,11 +136,13 @@ class Store:
             " by_phone = contacts.by_phone OR excluded.by_phone RETURNING (xmax = 0) AS added",
             owner_id, list(user_ids), name, by_phone,
         )  # fmt: skip
+        await self._touch(owner_id, user_ids)
         return any(row["added"] for row in status)
 
     async def remove_contact(self, owner_id: str, user_id: str) -> None:
         """Forget a contact; need not be one."""
         await self._pool.execute("DELETE FROM contacts WHERE owner_id = $1 AND user_id = $2", owner_id, user_id)
+        await self._touch(owner_id, [user_id])
 
     async def listed(self, table: str, owner_id: str, after: str | None, limit: int) -> list[str]:
         """Ids in `contacts` or `blocks` of a person, in the order of ids."""
@@ -157,10 +159,12 @@ class Store:
         await self._pool.execute(
             "INSERT INTO blocks (owner_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", owner_id, user_id
         )
+        await self._touch(owner_id, [user_id])
 
     async def unblock(self, owner_id: str, user_id: str) -> None:
         """Unblock somebody; need not be blocked."""
         await self._pool.execute("DELETE FROM blocks WHERE owner_id = $1 AND user_id = $2", owner_id, user_id)
+        await self._touch(owner_id, [user_id])
 
     async def silent(self, user_ids: Sequence[str]) -> list[str]:
         """Those who send no read receipts."""
@@ -168,6 +172,25 @@ class Store:
             "SELECT id FROM people WHERE id = ANY($1::uuid[]) AND NOT read_receipts", list(user_ids)
         )
         return [str(row["id"]) for row in rows]
+
+    async def changed(self, viewer_id: str, user_ids: Sequence[str], since_ms: int) -> tuple[list[str], list[str]]:
+        """Those who may look different to the viewer since a moment, and those who were only seen since."""
+        rows = await self._pool.fetch(
+            "SELECT p.id, p.updated_at >= $3 OR EXISTS (SELECT 1 FROM touched t WHERE t.at >= $3"
+            " AND ((t.one = $1 AND t.other = p.id) OR (t.one = p.id AND t.other = $1))) AS changed,"
+            " p.last_seen >= $3 AS seen FROM people p WHERE p.id = ANY($2::uuid[])",
+            viewer_id, list(set(user_ids)), datetime.fromtimestamp(since_ms / 1000, UTC),
+        )  # fmt: skip
+        changed = [str(row["id"]) for row in rows if row["changed"]]
+        return changed, [str(row["id"]) for row in rows if row["seen"] and not row["changed"]]
+
+    async def _touch(self, one: str, others: Sequence[str]) -> None:
+        """After the change: who looks in between finds it at the next look."""
+        await self._pool.execute(
+            "INSERT INTO touched (one, other) SELECT $1, unnest($2::uuid[])"
+            " ON CONFLICT (one, other) DO UPDATE SET at = now()",
+            one, sorted(set(others)),
+        )  # fmt: skip
 
     # -- devices ----------------------------------------------------------------------------------
 
