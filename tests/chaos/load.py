@@ -141,8 +141,9 @@ class Device:
         assert self._socket is not None
         answer = self._answers[key] = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(self._socket.send(json.dumps(frame)), ANSWER_S)
-            return await asyncio.wait_for(answer, ANSWER_S)
+            async with asyncio.timeout(ANSWER_S):  # `wait_for` of Python 3.11 may swallow a cancellation
+                await self._socket.send(json.dumps(frame))
+                return await answer
         finally:
             self._answers.pop(key, None)
 
@@ -189,8 +190,9 @@ async def churn(owner: Person, member: Person, group: str, stop: asyncio.Event) 
         headers = {"authorization": f"Bearer {owner.token}"}
         inside = True
         while not stop.is_set():
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(stop.wait(), dice.uniform(1, 4))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(dice.uniform(1, 4)):
+                    await stop.wait()
             with contextlib.suppress(httpx.HTTPError):
                 if inside:
                     answer = await http.delete(f"/chats/{group}/members/{member.id}", headers=headers)

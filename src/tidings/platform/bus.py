@@ -275,7 +275,8 @@ class Consumer:
             with contextlib.suppress(*UNREACHABLE):
                 await self._subscription.unsubscribe()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), ACK_WAIT_S)
+            async with asyncio.timeout(ACK_WAIT_S):
+                await self._idle.wait()
 
     async def _receive(self, message: Msg) -> None:
         if self._in_flight == 1:

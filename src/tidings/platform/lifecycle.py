@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ HTTP_PORTS: Final = {
     "gateway": 8088,
 }  # fmt: skip
 GRPC_OFFSET: Final = 1000
+END_GRACE_S: Final = 3.0  # beyond the time to drain; supervisors kill 20 s after SIGTERM
 
 S = TypeVar("S", bound=Common)
 
@@ -114,6 +116,7 @@ async def _serve(section: str, settings: S, build: Callable[[S], AbstractAsyncCo
         waits = {asyncio.create_task(stop.wait())} | ({web_task} if web_task else set())
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping")
+        _end_in_time(settings.drain_timeout_s + END_GRACE_S)
         health.accepting = False
         metrics.READY.set(0)
         if web and web_task:
@@ -123,6 +126,20 @@ async def _serve(section: str, settings: S, build: Callable[[S], AbstractAsyncCo
         if grpc_server:
             await grpc_server.stop(settings.drain_timeout_s / 3)
     log.info("stopped")
+
+
+def _end_in_time(limit_s: float) -> None:
+    """End the process hard when it has not ended by itself: what hangs while stopping would hang for ever."""
+    loop = asyncio.get_running_loop()
+
+    def give_up() -> None:
+        hanging = [f"{task.get_name()} at {task.get_stack(limit=1)}" for task in asyncio.all_tasks(loop)]
+        logging.get(__name__).error("did not stop in time", limit_s=limit_s, hanging=hanging)
+        os._exit(1)
+
+    timer = threading.Timer(limit_s, give_up)
+    timer.daemon = True
+    timer.start()
 
 
 def _web(section: str, settings: Common, servers: Servers, health: http.Health) -> "uvicorn.Server | None":

