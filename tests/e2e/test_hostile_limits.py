@@ -27,7 +27,6 @@ def test_row_48_a_push_goes_over_https(ann: Person, endpoint: str) -> None:
     ann.refused("POST", "/users/me/devices", target(endpoint), code="invalid_request")
 
 
-@pytest.mark.xfail(strict=True, reason="user-service looks at the scheme alone")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_row_48_a_push_does_not_go_inward(ann: Person, endpoint: str) -> None:
     ann.refused("POST", "/users/me/devices", target(endpoint), code="invalid_request")
@@ -48,7 +47,6 @@ async def test_row_52_over_a_limit_is_422(ann: Person, ben: Person) -> None:
     await live.refused("message.send", "limit_exceeded", chatId=room, **body)
 
 
-@pytest.mark.xfail(strict=True, reason="429 of user-service without RateLimit headers")
 def test_row_54_an_address_book_has_1000_numbers_a_call_and_5000_a_day(fresh: Person) -> None:
     numbers = [f"+49152{n:08d}" for n in range(1001)]
     fresh.refused("POST", "/users/contacts/sync", {"phoneNumbers": numbers}, code="limit_exceeded")

@@ -26,6 +26,7 @@ from tidings.platform.http import Caller
 from tidings.platform.redis import Client
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2
+from tidings.user.endpoint import is_outer
 from tidings.user.erase import Erasure
 from tidings.user.people import People
 from tidings.user.profile import Privacy
@@ -139,6 +140,8 @@ def routes(
     async def add_device(data: DeviceBody, caller: Caller) -> Response[dict[str, Any]]:
         if (data.token is None) == (data.subscription is None) or (data.kind == "fcm") != (data.token is not None):
             raise invalid("kind", "fcm takes a token, webpush a subscription")
+        if data.subscription is not None and not is_outer(data.subscription.endpoint):
+            raise invalid("subscription.endpoint", "must be the address of a push service on the internet")
         address = data.token if data.token is not None else msgspec.json.encode(data.subscription).decode()
         device, added = await store.add_device(caller.user_id, caller.session_id, data.kind, address)
         return Response(_device(device), status_code=201 if added else 200)
@@ -186,9 +189,9 @@ def routes(
             await redis.expire(key, 86_400)
         if spent > limits.contact_sync_day:
             await redis.decrby(key, count)
-            raise ApiError(
-                "rate_limited", "too many numbers today", retry_after_ms=max(1, int(await redis.ttl(key))) * 1000
-            )
+            wait_ms = max(1, int(await redis.ttl(key))) * 1000
+            limit = limits.contact_sync_day
+            raise ApiError("rate_limited", "too many numbers today", retry_after_ms=wait_ms, limit=limit)
 
     @get("/users/contacts")
     async def read_contacts(caller: Caller, cursor: str | None = None, limit: Limit = 50) -> Listing:
