@@ -48,6 +48,11 @@ def ben(browser: Browser, system: System, ada: Visitor) -> Iterator[Visitor]:
 
 
 @pytest.fixture(autouse=True)
+def _closed() -> None:
+    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
+
+
+@pytest.fixture(autouse=True)
 def _connected(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "wire" in request.fixturenames:

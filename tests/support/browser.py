@@ -126,7 +126,7 @@ class Visitor:
         code_field.fill(code)
         page.get_by_label("Name", exact=True).fill(self.name)
         page.get_by_role("button", name="Continue").click()
-        page.get_by_role("heading", name="Chats").wait_for()
+        page.get_by_role("heading", name="Chats", exact=True).wait_for()
 
     def begin(self, other: "Visitor") -> None:
         """Begin a chat by the other's number."""
