@@ -151,6 +151,7 @@ def test_new_messages_do_not_move_who_reads_above(ada: Visitor, ben: Visitor) ->
         const bubble = [...box.querySelectorAll('[data-key]')].find((b) => b.getBoundingClientRect().bottom > top);
         return [bubble.dataset.key, Math.round(bubble.getBoundingClientRect().top)];
     }"""
+    ada.page.mouse.move(5, 5)
     before = scroller.evaluate(where)
     for n in range(5):
         ben.write(f"below {n}")

@@ -94,7 +94,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Set<string>, hidden:
     case "setDeleted":
       await change(tx, op.messageId, {
         content: null,
-        deletedAt: op.at ?? "",
+        deletedAt: op.at ?? new Date().toISOString(), // when is not always told; that it is, is
         deletedBy: op.userId,
         reactions: [],
       });

@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import { chats, link, me, say, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
-import type { Row } from "../../store/schema";
+import type { ChatRow, Row } from "../../store/schema";
 import { Composer } from "../composer/composer";
 import { day, dayKey, firstName, nameOf, refusal } from "../format";
 import { Icon } from "../icon";
@@ -41,6 +41,10 @@ export class ThreadState {
 
 export function Thread({ id }: { id: string }) {
   const row = chats.value.get(id);
+  return row ? <Open id={id} row={row} /> : <Missing id={id} />;
+}
+
+function Open({ id, row }: { id: string; row: ChatRow }) {
   const view = useMemo(() => new Window(id), [id]);
   const state = useMemo(() => new ThreadState(), [id]);
   const scroller = useRef<HTMLDivElement>(null);
@@ -215,7 +219,6 @@ export function Thread({ id }: { id: string }) {
     });
   };
 
-  if (!row) return <Missing id={id} />;
   const typers = (typing.value.get(id) ?? []).map((one) => firstName(nameOf(one)));
   const group = row.chat.type === "group";
   return (
