@@ -160,6 +160,7 @@ def test_new_messages_do_not_move_who_reads_above(ada: Visitor, ben: Visitor) ->
     ada.page.get_by_role("button", name="To the newest message").click()
     ada.sees("below 4")
     expect(ada.page.locator(".to-end")).to_have_count(0)
+    expect(ada.page.locator(".chat-row", has_text="Ben").locator(".badge")).to_have_count(0)
 
 
 def test_a_chat_opens_at_the_first_unread(ada: Visitor, ben: Visitor) -> None:

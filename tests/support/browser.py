@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import secrets
 import shutil
 import socket
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
-_numbers = itertools.count(1)
+_numbers = itertools.count(secrets.randbelow(60_000_000))
 ROOT = Path(__file__).parents[2]
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
@@ -102,7 +103,7 @@ class Visitor:
 
     def __init__(self, browser: Browser, url: str, name: str, sms: str = "", **options: Any) -> None:
         self.url, self.name, self._sms = url, name, sms or url
-        self.phone = f"+49152{20_000_000 + next(_numbers):08d}"
+        self.phone = f"+49152{next(_numbers):08d}"
         settings: dict[str, Any] = {"viewport": {"width": 1200, "height": 820}, "locale": "en-GB"} | options
         self.context: BrowserContext = browser.new_context(**settings)
         self.context.set_default_timeout(10_000)

@@ -11,7 +11,7 @@ import type { ChatRow } from "../store/schema";
 import { type Changed, Store } from "../store/store";
 import { Core } from "../sync/core";
 import type { Effect, Frame, Input, Op, Synced, Wish } from "../sync/model";
-import type { Message, Page, User } from "../sync/wire";
+import type { Chat, Message, Page, User } from "../sync/wire";
 import * as state from "./state";
 import { Uploader } from "./uploads";
 
@@ -452,11 +452,16 @@ export class Engine {
         () => undefined,
       );
       this.onRefused(frame.code);
-    } else for (const listener of this.onTold) listener(frame);
+    } else if (frame.type === "group.member.added" || frame.type === "group.member.removed") {
+      if (!this.#core) return;
+      this.api.get<Chat>(`/chats/${frame.chatId}`).then(
+        (chat) => this.store.apply([{ op: "putChat", chat }]),
+        () => undefined, // the next sync tells
+      );
+    }
   }
 
   onRefused: (code: string) => void = () => undefined;
-  readonly onTold = new Set<(frame: Frame) => void>();
 
   #typed(chatId: string, userId: string, on: boolean): void {
     const key = `${chatId}.${userId}`;

@@ -1,6 +1,6 @@
 /** The frame: two panes, one below 720 px; what is shown in them is told by the address. */
 
-import { useSignalEffect } from "@preact/signals";
+import { signal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { engine } from "../engine/actions";
@@ -13,26 +13,21 @@ import { watchIncoming } from "./notify";
 import { Empty, Spinner } from "./parts";
 import { back, chatId, go, route } from "./route";
 
-/** A view that is loaded when it is first shown. */
+/** A view that is loaded when it is first shown, or `eager`ly beside the shell. */
 function lazy<P extends object>(load: () => Promise<ComponentType<P>>, eager = false) {
-  let ready: ComponentType<P> | null = null;
-  const loading = eager ? load().then((found) => (ready = found)) : null;
-  loading?.catch(() => undefined);
+  const ready = signal<{ View: ComponentType<P> } | null>(null);
+  const start = () =>
+    load().then((View) => {
+      ready.value = { View };
+    });
+  if (eager) start().catch(() => undefined);
   return function Lazy(props: P) {
-    const [, redraw] = useState(0);
     useEffect(() => {
-      if (!ready)
-        load().then(
-          (found) => {
-            ready = found;
-            redraw(1);
-          },
-          () => say(t("error_unreachable")),
-        );
+      if (!ready.value) start().catch(() => say(t("error_unreachable")));
     }, []);
-    const View = ready;
-    return View ? (
-      <View {...props} />
+    const found = ready.value;
+    return found ? (
+      <found.View {...props} />
     ) : (
       <div class="panel waiting">
         <Spinner />
