@@ -14,7 +14,7 @@ import pytest
 from tests.support import shapes
 from tests.support.people import STATUS, Live, Person, new_phone
 from tests.support.running import System
-from tests.support.samples import picture
+from tests.support.samples import NOBODY, picture
 
 from tidings.contracts import frames
 
@@ -23,7 +23,7 @@ ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 BEN = "01990000-0000-7000-8000-00000000000b"
 ANYBODY = "01990000-0000-7000-8000-0000000000cc"
-NOWHERE = "00000000-0000-4000-8000-000000000000"
+DAN = "01990000-0000-7000-8000-00000000000d"
 
 
 class Names:
@@ -83,6 +83,7 @@ async def test_every_example_of_the_page(system: System) -> None:
     ben.ask("PATCH", "/users/me", {"name": "Ben"})
     ann_phone = new_phone()
     names = Names({"+4915112345678": ann_phone, "%2B4915112345678": "%2B" + ann_phone[1:], BEN: ben.id})
+    names.known |= {DAN: Person(system.base_url).id, "00000000-0000-7000-8000-000000000000": NOBODY}
     names.known |= {"004915112345679": "00" + ben.phone[1:], "+4915112300000": new_phone()}
     tokens = {"Ben": ben.token}
     lives: dict[str, Live] = {}
@@ -150,7 +151,14 @@ async def play_frames(names: Names, people: dict[str, Person], lives: dict[str, 
                 break
             except AssertionError:
                 names.known = dict(before)
-                later = {"presence.updated", "message.status.updated", "ack", "message.deleted"}
+                later = {
+                    "message.new",
+                    "chat.updated",
+                    "presence.updated",
+                    "message.status.updated",
+                    "ack",
+                    "message.deleted",
+                }
                 assert shown["type"] in later, (line, found)
 
 
