@@ -54,6 +54,11 @@ if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 return {n, redis.call('PTTL', KEYS[1])}
 """
 
+_UNCOUNT = """
+if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
+return {0}
+"""
+
 
 class Used(msgspec.Struct, frozen=True):
     """A code that was right, so that it can be put back if signing in fails behind it."""
@@ -67,8 +72,9 @@ class Codes:
     """Owner of the OTP keys of one system."""
 
     def __init__(
-        self, redis: Client, namespace: str, pepper: str, rates: Rates, *, lifetime_s: int, tries: int, resend_s: int
-    ) -> None:
+        self, redis: Client, namespace: str, pepper: str, rates: Rates, *, lifetime_s: int, tries: int, resend_s: int,
+        range_hour: int,
+    ) -> None:  # fmt: skip
         self._redis = redis
         self._namespace = namespace
         self._pepper = pepper.encode()
@@ -76,11 +82,13 @@ class Codes:
         self.lifetime_s = lifetime_s
         self.tries = tries
         self.resend_s = resend_s
+        self._range_hour = range_hour
 
     async def issue(self, phone: str, address: str) -> str:
         """A new code for this number, in place of an older one. Raises ApiError `rate_limited`."""
         code = f"{secrets.randbelow(1_000_000):06d}"
         await self._count_address(address)
+        await self._count_range(phone, address)
         cap = self._rates.otp_per_phone_hour
         arguments = [self._digest(phone, code), self.lifetime_s, self.resend_s, cap, HOUR_S]
         state, wait_ms = await self._run(_ISSUE, self._keys(phone), arguments)
@@ -102,6 +110,7 @@ class Codes:
             raise ApiError("otp_expired")
         if state != b"ok":
             raise ApiError("otp_invalid")
+        await self._run(_UNCOUNT, [self._range_key(phone)], [])
         return Used(phone, digest, left_ms)
 
     async def put_back(self, used: Used) -> None:
@@ -122,6 +131,16 @@ class Codes:
         count, wait_ms = await self._run(_COUNT, [f"{self._namespace}:otp:ip:{address}"], [HOUR_S])
         if count > cap:
             raise ApiError("rate_limited", retry_after_ms=wait_ms, limit=cap)
+
+    async def _count_range(self, phone: str, address: str) -> None:
+        if is_loopback(address):
+            return
+        count, wait_ms = await self._run(_COUNT, [self._range_key(phone)], [HOUR_S])
+        if count > self._range_hour:
+            raise ApiError("rate_limited", retry_after_ms=wait_ms, limit=self._range_hour)
+
+    def _range_key(self, phone: str) -> str:
+        return f"{self._namespace}:otp:range:{self._mac('range:' + phone[:-4])[:32]}"
 
     async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[object]) -> list[Any]:
         try:

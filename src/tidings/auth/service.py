@@ -69,6 +69,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             lifetime_s=settings.otp_lifetime_s,
             tries=settings.otp_tries,
             resend_s=settings.otp_resend_s,
+            range_hour=settings.otp_range_hour,
         )
         sms: Sms = DevSms(cache, settings.namespace, settings.otp_lifetime_s)
         if settings.sms_provider == "http":

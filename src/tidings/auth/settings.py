@@ -15,6 +15,9 @@ class Settings(Common, kw_only=True, frozen=True):
     otp_lifetime_s: Positive = 300
     otp_tries: Positive = 5  # wrong guesses from all addresses together, then the code is burnt
     otp_resend_s: Positive = 60
+    # Codes an hour that were asked for and not used, to numbers that differ in the last four digits alone: from many
+    # addresses it is a machine that earns by text messages. Loopback is exempt.
+    otp_range_hour: Positive = 50
 
     issuer: str = "tidings"
     access_token_s: Positive = 86_400

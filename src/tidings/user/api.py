@@ -23,7 +23,7 @@ from tidings.contracts.times import from_datetime, rfc3339_or_none
 from tidings.platform.bus import Bus
 from tidings.platform.cursors import Cursors
 from tidings.platform.http import Caller
-from tidings.platform.redis import Client
+from tidings.platform.redis import UNREACHABLE, Client
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2
 from tidings.user.endpoint import is_outer
@@ -183,15 +183,20 @@ def routes(
 
     async def _spend(user_id: str, count: int) -> None:
         """Numbers are counted, not calls: a list of all numbers there are must take years."""
-        key = f"{namespace}:contact-sync:{user_id}"
-        spent = await redis.incrby(key, count)
-        if spent == count:
-            await redis.expire(key, 86_400)
-        if spent > limits.contact_sync_day:
-            await redis.decrby(key, count)
-            wait_ms = max(1, int(await redis.ttl(key))) * 1000
-            limit = limits.contact_sync_day
-            raise ApiError("rate_limited", "too many numbers today", retry_after_ms=wait_ms, limit=limit)
+        key, most = f"{namespace}:contact-sync:{user_id}", limits.contact_sync_day
+        try:
+            pipe = redis.pipeline(transaction=True)  # never a count without its end
+            pipe.incrby(key, count)
+            pipe.expire(key, 86_400, nx=True)
+            pipe.ttl(key)
+            spent, _, left_s = await pipe.execute()
+            if spent > most:
+                await redis.decrby(key, count)
+        except UNREACHABLE as error:
+            raise ApiError("unavailable") from error
+        if spent > most:
+            wait_ms = max(1, int(left_s)) * 1000
+            raise ApiError("rate_limited", "too many numbers today", retry_after_ms=wait_ms, limit=most)
 
     @get("/users/contacts")
     async def read_contacts(caller: Caller, cursor: str | None = None, limit: Limit = 50) -> Listing:
