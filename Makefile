@@ -114,8 +114,8 @@ lint: setup $(STAMPS)/web-packages ## Check style, types, imports and protos
 	$(call step,buf breaking,.ci/buf-breaking)
 
 .PHONY: bench
-bench: setup ## Measure: 50 pairs, 8 in flight, sender to receiver with delivered acks, on a system of its own
-	@$(BIN)/python -m bench.pairs $(ARGS)
+bench: setup ## Measure a short form of every load, on a system of its own. Some: make bench ARGS="a b --long"
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: chaos
 chaos: setup ## Break everything while people chat, and check every promise. Options: make chaos ARGS="--seed 7 --seconds 1800"

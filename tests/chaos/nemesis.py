@@ -41,9 +41,7 @@ def draw(dice: random.Random, services: list[str]) -> Fault:
         return Fault("flush", "valkey")
     if kind == "link":
         mode: Mode = dice.choice(("refuse", "blackhole", "deaf", "mute", "slow"))
-        return Fault(
-            mode, f"link:{dice.choice(('postgres', 'mongo', 'valkey', 'nats'))}", round(dice.uniform(*LINK_S), 2)
-        )
+        return Fault(mode, f"link:{dice.choice(LENT)}", round(dice.uniform(*LINK_S), 2))
     target = dice.choice([*services, *LENT])
     seconds = round(dice.uniform(*FREEZE_S), 2) if kind == "freeze" else 0.0
     return Fault(kind, target, seconds)
