@@ -81,7 +81,8 @@ def _summary(url: str, request: Request, ready: bool, took_s: float) -> str:
         lines += [f"  Address   {url}"]
     lines += [f"  Data      {request.data_dir}   (logs in {request.data_dir / 'logs'})"]
     if not request.only_stores:
-        lines += [f"  Sign in   any phone number; the code is shown at {url}/api/v1/dev/sms?phone=..."]
+        lines += ["  Sign in   in a browser or with `tidings chat`; `tidings code PHONE` shows the code of any number"]
+        lines += ["  Try       `tidings demo` fills it with people who talk"]
     lines += [
         f"  Look      tidings status{option} · tidings logs -f{option}",
         f"  Stop      Ctrl-C, or tidings down{option}",
