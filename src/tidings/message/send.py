@@ -46,14 +46,16 @@ class Sender:
 
     async def send(self, drafts: Sequence[Draft]) -> list[Document | ApiError]:
         """Store messages; the outcome of each, in order. Messages of one chat get rising numbers in this order."""
-        prepared: list[Entry | ApiError] = [self._check(draft) for draft in drafts]
         # Chats that are not known yet are read here and not in the lane, where others would wait for them.
         cold = {d.chat_id for d in drafts if (c := self._chats.known(d.chat_id)) is None or c.unsettled}
+        away: ApiError | None = None
         if cold:
             try:
                 await self._chats.get_many(cold)
             except ApiError as error:
-                prepared = [error if d.chat_id in cold else p for d, p in zip(drafts, prepared, strict=True)]
+                away = error
+        # After that: how long a message lasts is the chat's.
+        prepared: list[Entry | ApiError] = [away if away and d.chat_id in cold else self._check(d) for d in drafts]
         asks = [
             (i, draft)
             for i, draft in enumerate(drafts)

@@ -114,6 +114,14 @@ async def test_who_has_gone_keeps_the_window_and_no_rights(world: World) -> None
     assert await world.chat.as_(eve).code("POST", f"/chats/{new_chat_id()}/leave") == "not_found"
 
 
+async def test_the_first_message_after_a_change_disappears_too(world: World) -> None:
+    ann, ben = [await world.person() for _ in range(2)]
+    direct = await world.direct(ann, ben)
+    for seconds in (60, 120):
+        await world.chat.as_(ann).ask("PATCH", f"/chats/{direct}", {"disappearingSeconds": seconds})
+        assert (await world.say(direct, ben))["expiresAt"] is not None
+
+
 async def test_a_deleted_account_leaves_its_groups_and_somebody_owns_them(world: World) -> None:
     await world.start("auth")
     ann, ben, cat = [await world.person() for _ in range(3)]
