@@ -122,6 +122,15 @@ def test_a_draft_outlives_a_reload(ada: Visitor, ben: Visitor) -> None:
     ada.page.wait_for_timeout(500)
 
 
+def test_reloading_in_a_hurry_does_not_sign_out(ada: Visitor, ben: Visitor) -> None:
+    for n in range(12):
+        ada.page.reload(wait_until="commit")
+        ada.page.wait_for_timeout(n * 25)
+    ada.page.wait_for_timeout(1_500)
+    ada.write("still here")
+    ben.sees("still here")
+
+
 def test_what_is_written_without_network_goes_once_and_in_order(ada: Visitor, ben: Visitor, wire: Wire) -> None:
     wire.cut()
     for n in range(3):

@@ -33,6 +33,7 @@ export async function call<T>(method: string, path: string, body?: unknown, toke
       body: body === undefined ? null : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",
+      keepalive: path === "/auth/refresh", // the rotated cookie must arrive even if the page goes
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch {

@@ -11,6 +11,9 @@ interface Pair {
   user?: { id: string; phone: string; isNewUser: boolean };
 }
 
+type Renewed = Pair | { status: number; code: string };
+
+const WORKER_MS = 20_000;
 const MARGIN_MS = 30_000; // a token is renewed this long before it ends
 const HEARSAY_MS = 60; // how long another tab has to tell its token
 
@@ -62,6 +65,7 @@ export class Session {
       otp,
       device: { name: deviceName, platform: "web" },
     });
+    navigator.serviceWorker?.controller?.postMessage({ forget: true });
     this.#take(pair.accessToken, Date.now() + pair.expiresIn * 1000);
     return pair.user!;
   }
@@ -72,6 +76,7 @@ export class Session {
   }
 
   forget(): void {
+    navigator.serviceWorker?.controller?.postMessage({ forget: true });
     this.#token = "";
     this.#until = 0;
   }
@@ -85,6 +90,20 @@ export class Session {
     this.#tabs.postMessage({ token: this.#token, until: this.#until });
   }
 
+  /** By the service worker when there is one: it outlives a reload, so a cookie is never rotated unseen. */
+  async #refresh(): Promise<Pair> {
+    const worker = navigator.serviceWorker?.controller;
+    if (!worker) return await call<Pair>("POST", "/auth/refresh", {});
+    const answer = await new Promise<Renewed>((resolve) => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = ({ data }: MessageEvent<Renewed>) => resolve(data);
+      setTimeout(() => resolve({ status: 0, code: "unreachable" }), WORKER_MS);
+      worker.postMessage({ renew: true, not: this.#token }, [channel.port2]);
+    });
+    if ("status" in answer) throw new Refusal(answer.status, answer.code);
+    return answer;
+  }
+
   async #renew(): Promise<string> {
     return await navigator.locks.request("tidings-session", async () => {
       if (this.fresh) return this.#token; // another tab renewed it while we waited
@@ -92,7 +111,7 @@ export class Session {
       await new Promise((resolve) => setTimeout(resolve, HEARSAY_MS));
       if (this.fresh) return this.#token;
       try {
-        const pair = await call<Pair>("POST", "/auth/refresh", {});
+        const pair = await this.#refresh();
         this.#take(pair.accessToken, Date.now() + pair.expiresIn * 1000);
         this.#tell();
         return this.#token;

@@ -14,7 +14,7 @@ import { PicturePick } from "./picture";
 
 export function SignIn() {
   return (
-    <div class="gate">
+    <main class="gate">
       <div class="gate-card">
         <img src="/icons/icon.svg" alt="" width={64} height={64} />
         {phase.value === "profile" ? <FirstRun /> : <Phone />}
@@ -37,7 +37,7 @@ export function SignIn() {
           ))}
         </select>
       </label>
-    </div>
+    </main>
   );
 }
 

@@ -75,6 +75,49 @@ async function share(request: Request): Promise<Response> {
   return Response.redirect("/share", 303);
 }
 
+interface Pair {
+  accessToken: string;
+  expiresIn: number;
+}
+
+let pair: Pair | null = null; // in memory, as in the pages
+let until = 0;
+let renewing: Promise<Pair | { status: number; code: string }> | null = null;
+
+/** One refresh at a time, finished also when the page that asked is gone: a cookie used twice ends the session. */
+async function renew(): Promise<Pair | { status: number; code: string }> {
+  try {
+    const answer = await fetch("/api/v1/auth/refresh", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+      cache: "no-store",
+    });
+    const body = (await answer.json().catch(() => ({}))) as Pair & { code?: string };
+    if (!answer.ok) return { status: answer.status, code: body.code ?? "unavailable" };
+    pair = { accessToken: body.accessToken, expiresIn: body.expiresIn };
+    until = Date.now() + body.expiresIn * 1000;
+    return pair;
+  } catch {
+    return { status: 0, code: "unreachable" };
+  }
+}
+
+self.addEventListener("message", (event) => {
+  const asked = event.data as { renew?: true; not?: string; forget?: true };
+  if (asked.forget) pair = null;
+  if (!asked.renew) return;
+  const left = Math.floor((until - Date.now()) / 1000);
+  if (pair && pair.accessToken !== asked.not && left > 60) {
+    event.ports[0]?.postMessage({ accessToken: pair.accessToken, expiresIn: left });
+    return;
+  }
+  renewing ??= renew().finally(() => {
+    renewing = null;
+  });
+  event.waitUntil(renewing.then((found) => event.ports[0]?.postMessage(found)));
+});
+
 interface Push {
   type: "message" | "read";
   messageId?: string;

@@ -220,7 +220,7 @@ function ChatSettings({ row }: { row: ChatRow }) {
       )}
       {chat.type === "group" && admin && chat.membership === "member" && (
         <>
-          <h3>{t("permissions")}</h3>
+          <h2>{t("permissions")}</h2>
           {rights.map((right) => (
             <label class="setting" key={right}>
               <span>{t(`right_${right}`)}</span>

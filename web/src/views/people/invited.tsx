@@ -26,7 +26,7 @@ export function Invited({ code, signIn }: { code: string; signIn?: ComponentChil
   if (signIn && asking.value) return <>{signIn}</>;
   if (signIn)
     return (
-      <div class="gate">
+      <main class="gate">
         <div class="gate-card">
           <img src="/icons/icon.svg" alt="" width={64} height={64} />
           <h1>{t("invitedTitle")}</h1>
@@ -35,7 +35,7 @@ export function Invited({ code, signIn }: { code: string; signIn?: ComponentChil
             {t("signInToJoin")}
           </button>
         </div>
-      </div>
+      </main>
     );
   if (gone.value)
     return (

@@ -312,7 +312,7 @@ function Privacy() {
           <Spinner />
         ) : (
           <>
-            <h3>{t("whoSees")}</h3>
+            <h2>{t("whoSees")}</h2>
             {kinds.map((kind) => (
               <Choice
                 key={kind}

@@ -1,0 +1,104 @@
+"""The web client for those who do not see it or use no mouse: axe finds nothing, the keyboard reaches everything."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.support.browser import ROOT, Visitor, running_browser
+from tests.support.running import System
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> None:
+    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
+
+
+@pytest.fixture(scope="module")
+def fay(browser: Browser, system: System) -> Iterator[Visitor]:
+    """In a chat with somebody; the page lets in a script of ours."""
+    other = Visitor(browser, system.base_url, "Gus")
+    found = Visitor(browser, system.base_url, "Fay", bypass_csp=True, reduced_motion="reduce")
+    found.begin(other)
+    found.write("Hello *there*, see https://example.org")
+    other.open("Fay")
+    other.write("Hello yourself")
+    found.sees("Hello yourself")
+    yield found
+    found.context.close()
+    other.context.close()
+
+
+def faults(page: Page) -> list[str]:
+    """What axe complains of, with where."""
+    page.wait_for_timeout(400)
+    page.evaluate(AXE.read_text())
+    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{one['id']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "place",
+    ["/", "chat", "info", "/settings", "/settings/profile", "/settings/looks", "/settings/privacy",
+     "/settings/notifications", "/settings/devices", "/settings/blocked", "/new", "/new/group", "/starred"],
+)  # fmt: skip
+def test_axe_finds_nothing(fay: Visitor, place: str, scheme: Any) -> None:
+    fay.page.emulate_media(color_scheme=scheme)
+    fay.page.goto(fay.url)
+    fay.page.locator(".chat-row").first.wait_for()
+    if place in ("chat", "info"):
+        fay.open("Gus")
+        if place == "info":
+            fay.page.locator(".thread-head .who").click()
+    else:
+        fay.page.goto(fay.url + place)
+    assert faults(fay.page) == []
+
+
+def test_axe_finds_nothing_before_signing_in(browser: Browser, system: System) -> None:
+    context = browser.new_context(bypass_csp=True, locale="en-GB")
+    page = context.new_page()
+    page.goto(system.base_url)
+    page.get_by_label("Phone number").wait_for()
+    assert faults(page) == []
+    page.goto(f"{system.base_url}/invite/abc")
+    page.get_by_role("button", name="Sign in to join").wait_for()
+    assert faults(page) == []
+    context.close()
+
+
+def test_the_keyboard_alone_opens_a_chat_writes_and_leaves(fay: Visitor) -> None:
+    page = fay.page
+    page.goto(fay.url)
+    page.locator(".chat-row").first.wait_for()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("gus")
+    page.keyboard.press("Enter")
+    fay.writer().wait_for()
+    expect(fay.writer()).to_be_focused()
+    page.keyboard.type("by keyboard")
+    page.keyboard.press("Enter")
+    fay.sees("by keyboard")
+    page.keyboard.press("Escape")
+    expect(fay.writer()).to_have_count(0)
+
+
+def test_it_is_usable_on_a_screen_of_320_pixels(fay: Visitor) -> None:
+    fay.page.set_viewport_size({"width": 320, "height": 640})
+    for place in ("/", "/settings", "/new"):
+        fay.page.goto(fay.url + place)
+        fay.page.wait_for_timeout(300)
+        assert fay.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+    fay.page.goto(fay.url)
+    fay.open("Gus")
+    assert fay.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    fay.page.set_viewport_size({"width": 1200, "height": 820})
