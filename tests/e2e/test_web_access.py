@@ -81,6 +81,7 @@ def test_the_keyboard_alone_opens_a_chat_writes_and_leaves(fay: Visitor) -> None
     page.goto(fay.url)
     page.locator(".chat-row").first.wait_for()
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Search")).to_be_focused()
     page.keyboard.type("gus")
     page.keyboard.press("Enter")
     fay.writer().wait_for()
