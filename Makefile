@@ -19,7 +19,7 @@ step = @printf '%s  %s ...\n' "$$(date +%T)" '$(1)'; began=$$(date +%s); ( $(2) 
 
 .PHONY: help
 help: ## List the tasks
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 ## Set-up ---------------------------------------------------------------------------------------------------------
 
@@ -120,6 +120,10 @@ bench: setup ## Measure a short form of every load, on a system of its own. Some
 .PHONY: chaos
 chaos: setup ## Break everything while people chat, and check every promise. Options: make chaos ARGS="--seed 7 --seconds 1800"
 	@$(BIN)/python -m tests.chaos.run --seconds 300 $(ARGS)
+
+.PHONY: chaos-mutants
+chaos-mutants: setup ## Put known bugs into message-service and see that a chaos run finds each
+	@$(BIN)/python -m tests.chaos.find_mutants $(ARGS)
 
 .PHONY: fmt
 fmt: setup $(STAMPS)/web-packages ## Put the code into shape

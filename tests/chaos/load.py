@@ -184,15 +184,16 @@ class Device:
 
 
 async def churn(owner: Person, member: Person, group: str, stop: asyncio.Event) -> None:
-    """Remove a member and let them in again, for ever."""
+    """Remove a member and let them in again; at the end they are out, so that their window has an end."""
     dice = random.Random(group)
     async with httpx.AsyncClient(base_url=f"{owner.base_url}/api/v1", timeout=5) as http:
         headers = {"authorization": f"Bearer {owner.token}"}
         inside = True
-        while not stop.is_set():
+        while inside or not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(dice.uniform(1, 4)):
                     await stop.wait()
+                    await asyncio.sleep(0.2)  # one more removal may have to be tried
             with contextlib.suppress(httpx.HTTPError):
                 if inside:
                     answer = await http.delete(f"/chats/{group}/members/{member.id}", headers=headers)

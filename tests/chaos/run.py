@@ -26,13 +26,15 @@ SCALE = ("--scale", "websocket=2,message=2")
 PEOPLE = 6
 
 
-async def go(seed: int, seconds: float, folder: Path) -> tuple[History, list[checker.Violation]]:
-    """One run in `folder`. Answers its history and what is wrong with it."""
+async def go(
+    seed: int, seconds: float, folder: Path, extra: dict[str, str] | None = None
+) -> tuple[History, list[checker.Violation]]:
+    """One run in `folder`. Answers its history and what is wrong with it. `extra` is environment for the services."""
     history = History(folder / "history.jsonl")
     with running_stores(folder / "stores") as stores:
         links, env = await nemesis.links_to(stores)
         # `running_system` blocks: in a thread, because the links it needs are served by this loop.
-        started = running_system(folder / "system", *SCALE, env=env | SHORT_LEASE)
+        started = running_system(folder / "system", *SCALE, env=env | SHORT_LEASE | (extra or {}))
         system = await asyncio.to_thread(started.__enter__)
         try:
             await asyncio.to_thread(system.wait_ready)
@@ -65,11 +67,11 @@ async def _play(place: nemesis.Place, history: History, seed: int, seconds: floa
         await nemesis.run(place, history, seed, seconds)
         for system in (place.stores, place.services):
             await asyncio.to_thread(_wait_all, system)
-        await asyncio.sleep(WARM_S)
         stop.set()
+        await churning
+        await asyncio.sleep(WARM_S)  # and others go on in the group
         for device in devices:
             device.running = False
-        await churning
         _, open_still = await asyncio.wait(running, timeout=SETTLE_S)
         for task in open_still:
             task.cancel()
