@@ -165,7 +165,7 @@ class History:
         silent = await self._privacy.silent([user_id, *direct_and_small])
         marks = {(d["chatId"], d["userId"]): d for d in rows}
         out = []
-        for chat_id in seats:
+        for chat_id, seat in seats.items():  # who left does not learn how far others go on: `window_end`
             own = mine.get(chat_id, {})
             theirs = [marks.get((chat_id, u), {}) for u in others.get(chat_id, [])]
             seen = [
@@ -179,8 +179,8 @@ class History:
                     mentioned=mentioned.get(chat_id, 0),
                     read_seq=own.get("readSeq", 0),
                     delivered_seq=max(own.get("deliveredSeq", 0), own.get("readSeq", 0)),
-                    others_read_seq=min(seen, default=0),
-                    others_delivered_seq=min((d.get("deliveredSeq", 0) for d in theirs), default=0),
+                    others_read_seq=window_end(seat, min(seen, default=0)),
+                    others_delivered_seq=window_end(seat, min((d.get("deliveredSeq", 0) for d in theirs), default=0)),
                 )
             )
         return out

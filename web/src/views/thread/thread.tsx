@@ -187,6 +187,12 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   }, [rows]);
   const lastSeenUnsent = useRef("");
 
+  // The row of the list may learn of a message after its bubble was drawn: what is in sight is read then.
+  const unread = chats.value.get(id)?.unread ?? 0;
+  useEffect(() => {
+    if (unread > 0) seen();
+  }, [unread]);
+
   useEffect(() => {
     if (rows) void actions.meet(rows.flatMap((one) => [one.message.senderId ?? "", ...(one.message.mentions ?? [])]));
   }, [rows]);
