@@ -1,7 +1,6 @@
 """The socket: opened again and again, with full jitter, until the client is closed (contract section 4)."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -36,11 +35,6 @@ class Socket:
         self._received = received
         self._closed = closed
         self._connection: websockets.ClientConnection | None = None
-        self._nudge = asyncio.Event()
-
-    def hurry(self) -> None:
-        """Do not wait for the next attempt: the network is back, or someone is looking."""
-        self._nudge.set()
 
     async def run(self) -> None:
         """Keep a connection open. Raises ApiError when the session is over."""
@@ -59,9 +53,7 @@ class Socket:
             await self._closed(reason)
             wait = random.uniform(0, min(FIRST_WAIT_S * 2**failures, LONGEST_WAIT_S))  # noqa: S311
             failures = min(failures + 1, 10)
-            self._nudge.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nudge.wait(), wait)
+            await asyncio.sleep(wait)
 
     async def _live(self) -> bool:
         """One connection from its start to its end. True when it had begun."""

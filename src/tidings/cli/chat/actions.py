@@ -5,13 +5,15 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
+from textual.widgets import TextArea
 
 from tidings.cli.chat import draw
 from tidings.cli.chat.dialogs import Ask, Choose, Confirm, Picture, Show
 from tidings.client import ApiError, Message
+from tidings.contracts import ids
 
 if TYPE_CHECKING:
     from tidings.cli.chat.app import ChatApp
@@ -35,16 +37,10 @@ async def edit(app: "ChatApp", message: Message, _: str) -> None:
         raise ApiError("forbidden", "Only your own texts can be edited")
     app.editing, app.replying = message, None
     app.show_context()
-    text = app.query_one("#text", expect_type=_text_area())
+    text = app.query_one("#text", expect_type=TextArea)
     text.text = message.text
     text.move_cursor(text.document.end)
     text.focus()
-
-
-def _text_area() -> Any:
-    from textual.widgets import TextArea
-
-    return TextArea
 
 
 async def delete(app: "ChatApp", message: Message, _: str) -> None:
@@ -89,8 +85,6 @@ async def info(app: "ChatApp", message: Message, _: str) -> None:
 
 
 async def forward(app: "ChatApp", message: Message, _: str) -> None:
-    from tidings.contracts import ids
-
     options = [(row.id, draw.clean(row.title)) for row in app.rows if row.chat.membership == "member"]
     chat_id = await app.push_screen_wait(Choose("Forward to", options))
     if chat_id is not None:

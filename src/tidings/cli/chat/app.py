@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import OptionList, Static, TextArea
-from textual.widgets.option_list import Option
+from textual.widgets.option_list import Option, OptionDoesNotExist
 
 from tidings.cli.chat import actions, draw
 from tidings.cli.chat.dialogs import HELP, Find, Show, SignIn
@@ -245,7 +245,7 @@ class ChatApp(App[None]):
         with self.prevent(OptionList.OptionHighlighted):
             thread.set_options(self._thread_options(thread.size.width - 3))
             if kept is not None:
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(OptionDoesNotExist):
                     thread.highlighted = thread.get_option_index(kept)
         if at_end:
             thread.scroll_end(animate=False)
@@ -342,7 +342,7 @@ class ChatApp(App[None]):
         while all(key_of(message) != message_id for message in self.messages) and len(self.messages) >= self._limit:
             self._limit += 500
             await self._paint_thread()
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(OptionDoesNotExist):
             thread.highlighted = thread.get_option_index(message_id)
             thread.focus()
 
