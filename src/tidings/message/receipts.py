@@ -82,8 +82,11 @@ class Receipts:
         by the client after `ready`."""
         try:
             chats = await self._chats.get_many({m.chat_id for m in marks})
+            heads = await self._newer_heads(marks, chats)
         except ApiError as error:
             return [error] * len(marks)
+        except PyMongoError:
+            return [ApiError("unavailable", "the messages cannot be reached")] * len(marks)
         out: list[ApiError | None] = []
         for mark in marks:
             chat = chats.get(mark.chat_id)
@@ -91,11 +94,18 @@ class Receipts:
             if chat is None or seat is None:
                 out.append(ApiError("not_found", "there is no such chat"))
                 continue
-            seq = clamp_mark(seat, chat.head, mark.seq)
+            seq = clamp_mark(seat, heads.get(chat.chat_id, chat.head), mark.seq)
             for status in ("delivered", "read") if mark.status == "read" else ("delivered",):
                 self._put(mark.chat_id, mark.user_id, status, seq)
             out.append(None)
         return out
+
+    async def _newer_heads(self, marks: Sequence[Mark], chats: dict[str, Chat]) -> dict[str, int]:
+        """The heads of chats that are marked above what is known of them. Cached heads are of the moment the membership
+        was read, or of what this instance stored: clamping by them would lose the mark, which the client believes
+        taken."""
+        behind = {m.chat_id for m in marks if m.chat_id in chats and m.seq > chats[m.chat_id].head}
+        return await self._store.heads(sorted(behind)) if behind else {}
 
     def _put(self, chat_id: str, user_id: str, status: Literal["delivered", "read"], seq: int) -> None:
         key = (chat_id, user_id, status)

@@ -270,6 +270,28 @@ async def test_unread_follows_the_read_mark_and_marks_never_fall(world: World) -
         assert (await one.counts(ANN, chat)).others_read_seq == 10
 
 
+async def test_a_mark_counts_whole_where_the_head_is_known_from_before(world: World) -> None:
+    """An instance that did not store the newest messages itself takes marks up to them all the same."""
+    async with world.instance("message-1") as one, world.instance("message-2") as two:
+        chat = world.room(ANN, BEN)
+
+        async def mark(seq: int) -> None:
+            ask = pb.StatusMark(chat_id=chat, user_id=BEN, status="read", seq=seq)
+            await two.peers.call(two.stub.UpdateMessageStatus, pb.UpdateMessageStatusRequest(marks=[ask]))
+
+        async def read_seq(expected: int) -> None:
+            async with asyncio.timeout(5):
+                while (await one.counts(BEN, chat)).read_seq != expected:
+                    await asyncio.sleep(0.01)
+
+        await one.send(chat, ANN, "first")
+        await mark(1)
+        await read_seq(1)
+        await one.send(chat, ANN, *(f"m{i}" for i in range(9)))
+        await mark(10)
+        await read_seq(10)
+
+
 async def test_what_a_dead_writer_stored_is_published_by_the_next(world: World) -> None:
     chat = world.room(ANN, BEN)
     events: list[int] = []

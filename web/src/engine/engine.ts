@@ -398,7 +398,16 @@ export class Engine {
     this.#tabs.postMessage({ do: "link", link } satisfies Note);
   }
 
-  async #reread(changed: Changed): Promise<void> {
+  /** One after the other: an older reading that ends later would show what is no longer so. */
+  #reread(changed: Changed): Promise<void> {
+    const now = this.#rereading.then(() => this.#rereadNow(changed));
+    this.#rereading = now.catch(() => undefined); // told to who asked; the next one is read all the same
+    return now;
+  }
+
+  #rereading: Promise<void> = Promise.resolve();
+
+  async #rereadNow(changed: Changed): Promise<void> {
     if (state.phase.value === "out") return;
     const [found, waiting] = await Promise.all([this.store.chatsById(changed.chats ?? []), this.store.pending()]);
     const drafts = changed.drafts ? await this.store.drafts() : null;
