@@ -99,14 +99,10 @@ up: setup web ## Start everything; Ctrl-C stops it. Options: make up ARGS="--por
 
 ## Checking -------------------------------------------------------------------------------------------------------
 
-# In a run of their own: beside the other tests a read mark of the web client came late (not understood yet).
-WEB_TESTS := tests/e2e/test_web.py tests/e2e/test_web_access.py
-
 .PHONY: test
 test: setup web browser ## Run all tests. Some of them: make test ARGS="tests/unit -k ports"
 	$(call step,Testing the web client,$(in_web) npm test --silent)
-	$(call step,Testing,$(BIN)/python -m pytest $(or $(ARGS),$(addprefix --ignore=,$(WEB_TESTS))))
-	$(if $(ARGS),,$(call step,Testing in a browser,$(BIN)/python -m pytest $(WEB_TESTS)))
+	$(call step,Testing,$(BIN)/python -m pytest $(ARGS))
 
 .PHONY: lint
 lint: setup $(STAMPS)/web-packages ## Check style, types, imports and protos

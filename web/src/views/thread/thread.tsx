@@ -50,6 +50,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   const scroller = useRef<HTMLDivElement>(null);
   const anchor = useRef<{ key: string; top: number } | null>(null);
   const stick = useRef(true); // follows the end
+  const heading = useRef(false); // scrolls there, until it arrives or the person takes hold of it
   const opening = useRef<{ seq: number; place: "divider" | "center" } | null>(null);
   const away = useSignal(false);
   const divider = useSignal<number | null>(null);
@@ -74,7 +75,8 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
       anchor.current = null;
       await view.toEnd();
     }
-    stick.current = true;
+    stick.current = heading.current = true;
+    anchor.current = null;
     const calm = !smooth || matchMedia("(prefers-reduced-motion: reduce)").matches;
     scroller.current?.scrollTo({ top: scroller.current.scrollHeight, behavior: calm ? "instant" : "smooth" });
   };
@@ -96,7 +98,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   };
 
   state.jump = (seq, messageId) => {
-    stick.current = false;
+    stick.current = heading.current = false;
     opening.current = { seq, place: "center" };
     anchor.current = null;
     const held = view.rows.peek()?.some((one) => one.message.seq === seq);
@@ -187,11 +189,11 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   }, [rows]);
   const lastSeenUnsent = useRef("");
 
-  // The row of the list may learn of a message after its bubble was drawn: what is in sight is read then.
-  const unread = chats.value.get(id)?.unread ?? 0;
+  // The row of the list may learn of a message after its bubble was drawn: what is in sight is read and counted then.
   useEffect(() => {
-    if (unread > 0) seen();
-  }, [unread]);
+    seen();
+    measure();
+  }, [row.unread]);
 
   useEffect(() => {
     if (rows) void actions.meet(rows.flatMap((one) => [one.message.senderId ?? "", ...(one.message.mentions ?? [])]));
@@ -207,6 +209,9 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
     return rest;
   };
 
+  const hold = () => {
+    heading.current = false;
+  };
   const ticking = useRef(false);
   const onScroll = () => {
     if (ticking.current) return;
@@ -216,11 +221,15 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
       const box = scroller.current;
       if (!box) return;
       const rest = measure();
-      stick.current = view.atEnd && rest < BOTTOM_PX && !opening.current;
-      keep();
-      if (box.scrollTop < NEAR_PX && !view.atStart) void view.older();
-      else if (rest < NEAR_PX && !view.atEnd) void view.newer();
-      else if (stick.current) view.trim();
+      if (rest < BOTTOM_PX) heading.current = false;
+      // On the way nothing is anchored or loaded: whatever sets `scrollTop` would stop the movement.
+      if (!heading.current) {
+        stick.current = view.atEnd && rest < BOTTOM_PX && !opening.current;
+        keep();
+        if (box.scrollTop < NEAR_PX && !view.atStart) void view.older();
+        else if (rest < NEAR_PX && !view.atEnd) void view.newer();
+        else if (stick.current) view.trim();
+      }
       seen();
     });
   };
@@ -236,6 +245,10 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
           class="scroller"
           ref={scroller}
           onScroll={onScroll}
+          onWheel={hold}
+          onTouchStart={hold}
+          onPointerDown={hold}
+          onKeyDown={hold}
           role="log"
           aria-live="polite"
           aria-relevant="additions"
