@@ -9,19 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from tests.support.people import code_of, new_phone
 from tests.support.running import System
 from textual.pilot import Pilot
 
 from tidings.cli.chat.app import ChatApp
 from tidings.cli.demo.people import GROUPS, PEOPLE
 from tidings.client import Client
-
-
-def code_of(system: System, phone: str) -> str:
-    found: str = httpx.get(f"{system.base_url}/api/v1/dev/sms", params={"phone": phone}).json()["code"]
-    return found
 
 
 def tidings(*words: str, home: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -51,12 +46,12 @@ async def sign_in(system: System, app: ChatApp, pilot: Pilot[None], phone: str) 
     await pilot.pause()
     await pilot.press(*phone, "enter")
     await until(pilot, lambda: not app.screen.query_one("#code").disabled)
-    await pilot.press(*code_of(system, phone), "enter")
+    await pilot.press(*code_of(system.base_url, phone), "enter")
     await until(pilot, lambda: app.client.settled)
 
 
 async def test_two_people_talk_in_two_terminals(system: System, tmp_path: Path) -> None:
-    one, two = "+4915266000001", "+4915266000002"
+    one, two = new_phone(), new_phone()
     anna, ben = ChatApp(Client(system.base_url, tmp_path / "a")), ChatApp(Client(system.base_url, tmp_path / "b"))
     async with anna.run_test(size=(120, 40)) as at_anna, ben.run_test(size=(60, 30)) as at_ben:
         await sign_in(system, anna, at_anna, one)
@@ -90,7 +85,7 @@ async def test_two_people_talk_in_two_terminals(system: System, tmp_path: Path) 
 async def test_what_is_typed_offline_is_shown_as_waiting_and_sent_later(system: System, tmp_path: Path) -> None:
     app = ChatApp(Client(system.base_url, tmp_path / "a"))
     async with app.run_test(size=(120, 40)) as pilot:
-        await sign_in(system, app, pilot, "+4915266000003")
+        await sign_in(system, app, pilot, new_phone())
         await app.open_chat(await app.client.open_direct(app.client.user_id))
         await pilot.press(*"online", "enter")
         await until(pilot, lambda: app.messages and app.messages[-1].seq)
@@ -111,7 +106,7 @@ async def test_what_is_typed_offline_is_shown_as_waiting_and_sent_later(system: 
 
 
 async def test_scripts_send_and_tail(system: System, tmp_path: Path) -> None:
-    phone = "+4915266000004"
+    phone = new_phone()
     refused = tidings("send", "me", "hello", "--url", system.base_url, home=tmp_path, check=False)
     assert refused.returncode == 1
     assert "nobody is signed in" in refused.stderr
@@ -151,7 +146,7 @@ async def test_the_demo_fills_a_system_once(system: System, tmp_path: Path) -> N
         assert PEOPLE[0].phone in said.stderr
         async with Client(system.base_url) as client:
             await client.request_code(PEOPLE[0].phone)
-            await client.sign_in(PEOPLE[0].phone, code_of(system, PEOPLE[0].phone))
+            await client.sign_in(PEOPLE[0].phone, code_of(system.base_url, PEOPLE[0].phone))
             await client.until(lambda: client.settled)
             rows = await client.chats()
             assert {name for name, _, _ in GROUPS} < {row.title for row in rows}

@@ -3,14 +3,14 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from tests.support.people import Person
+from tests.support.people import Person, code_of, new_phone
 from tests.support.running import System
+from tests.support.waiting import eventually as wait_for
 
 from tidings.client import ApiError, ChatRow, Client, Connected, Message, SignedOut, Told
 from tidings.client.session import Session
@@ -18,25 +18,15 @@ from tidings.client.session import Session
 ROOT = Path(__file__).parents[2]
 
 
-def code_of(system: System, phone: str) -> str:
-    found: str = httpx.get(f"{system.base_url}/api/v1/dev/sms", params={"phone": phone}).json()["code"]
-    return found
-
-
 async def sign_in(system: System, client: Client, phone: str) -> str:
     await client.request_code(phone)
-    user_id = await client.sign_in(phone, code_of(system, phone))
+    user_id = await client.sign_in(phone, code_of(system.base_url, phone))
     await client.until(lambda: client.settled)
     return user_id
 
 
-async def eventually(what: Callable[[], Awaitable[Any]], timeout_s: float = 20) -> Any:
-    async with asyncio.timeout(timeout_s):
-        while True:
-            found = await what()
-            if found:
-                return found
-            await asyncio.sleep(0.02)
+async def eventually(what: Callable[[], Any]) -> Any:
+    return await wait_for(what, "it came to be", 20)
 
 
 async def held(client: Client, chat_id: str, *texts: str) -> list[Message] | None:
@@ -47,8 +37,8 @@ async def held(client: Client, chat_id: str, *texts: str) -> list[Message] | Non
 
 async def test_two_clients_talk_with_ticks_changes_and_reactions(system: System, tmp_path: Path) -> None:
     async with Client(system.base_url, tmp_path / "a") as anna, Client(system.base_url) as ben:
-        await sign_in(system, anna, "+4915255000001")
-        ben_id = await sign_in(system, ben, "+4915255000002")
+        await sign_in(system, anna, new_phone())
+        ben_id = await sign_in(system, ben, new_phone())
         chat_id = await anna.open_direct(ben_id)
         sent = await anna.sent(await anna.send(chat_id, "hello"))
         assert sent.seq is not None
@@ -82,7 +72,7 @@ async def test_two_clients_talk_with_ticks_changes_and_reactions(system: System,
 
 async def test_what_is_written_offline_is_sent_once_by_the_next_program(system: System, tmp_path: Path) -> None:
     async with Client(system.base_url, tmp_path / "a") as anna:
-        await sign_in(system, anna, "+4915255000003")
+        await sign_in(system, anna, new_phone())
         chat_id = await anna.open_direct(anna.user_id)
     async with Client("http://127.0.0.1:9", tmp_path / "a") as anna:  # nobody listens there
         row = await anna.send(chat_id, "on a train")
@@ -102,7 +92,7 @@ async def test_what_is_written_offline_is_sent_once_by_the_next_program(system: 
 async def test_a_refused_message_is_told_and_can_be_sent_again(system: System, tmp_path: Path) -> None:
     ben = Person(system.base_url)
     async with Client(system.base_url, tmp_path / "a") as anna:
-        await sign_in(system, anna, "+4915255000004")
+        await sign_in(system, anna, new_phone())
         chat_id = await anna.open_direct(ben.id)
         ben.http.put(f"/users/blocked/{anna.user_id}").raise_for_status()
         row = await anna.send(chat_id, "are you there?")
@@ -118,8 +108,8 @@ async def test_a_refused_message_is_told_and_can_be_sent_again(system: System, t
 
 async def test_typing_and_the_end_of_a_session_are_told(system: System) -> None:
     async with Client(system.base_url) as anna, Client(system.base_url) as ben:
-        await sign_in(system, anna, "+4915255000005")
-        ben_id = await sign_in(system, ben, "+4915255000006")
+        await sign_in(system, anna, new_phone())
+        ben_id = await sign_in(system, ben, new_phone())
         chat_id = await anna.open_direct(ben_id)
 
         async def known() -> ChatRow | None:
@@ -150,7 +140,7 @@ async def test_typing_and_the_end_of_a_session_are_told(system: System) -> None:
 
 async def test_two_programs_renew_one_session_without_ending_it(system: System, tmp_path: Path) -> None:
     async with Client(system.base_url, tmp_path / "a") as anna:
-        await sign_in(system, anna, "+4915255000007")
+        await sign_in(system, anna, new_phone())
         held_now = anna.api.session
         assert held_now is not None
         async with Client(system.base_url, session_folder=tmp_path / "a") as other:
@@ -163,9 +153,9 @@ async def test_two_programs_renew_one_session_without_ending_it(system: System, 
 
 
 async def test_the_echo_bot_answers_also_what_was_said_while_it_was_away(system: System, tmp_path: Path) -> None:
-    phone = "+4915255000008"
+    phone = new_phone()
     async with Client(system.base_url) as anna:
-        await sign_in(system, anna, "+4915255000009")
+        await sign_in(system, anna, new_phone())
         command = [sys.executable, "examples/echo_bot.py", phone, system.base_url, str(tmp_path / "bot")]
 
         async def running_bot(code: bool) -> asyncio.subprocess.Process:
@@ -176,7 +166,7 @@ async def test_the_echo_bot_answers_also_what_was_said_while_it_was_away(system:
             assert bot.stdout is not None
             if code:
                 await asyncio.wait_for(bot.stdout.readuntil(b": "), 20)
-                bot.stdin.write(code_of(system, phone).encode() + b"\n")
+                bot.stdin.write(code_of(system.base_url, phone).encode() + b"\n")
             await asyncio.wait_for(bot.stdout.readuntil(b"Listening"), 20)
             return bot
 

@@ -8,7 +8,6 @@ committed.
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from tidings.client import model as m
 from tidings.client.api import Api
 from tidings.client.core import Core
 from tidings.client.model import Json
+from tidings.client.outbox import send_frame
 from tidings.client.rows import ChatRow, Message
 from tidings.client.session import SessionFile
 from tidings.client.socket import Socket
@@ -31,7 +31,6 @@ from tidings.contracts.errors import ApiError
 from tidings.contracts.objects import User
 
 CALLS_AT_ONCE: Final = 6
-EVENTS_KEPT: Final = 1_000  # of one listener that does not listen; the oldest go first, the store has it all
 PAGE: Final = 500
 READ_CHUNK: Final = 50
 TYPING_EVERY_S: Final = 3.0  # `typing.start` lapses after 6
@@ -55,7 +54,7 @@ class Client:
         self._core: Core | None = None
         self._socket = Socket(self.api, self._received, self._lost)
         self._inputs: asyncio.Queue[tuple[m.Input, asyncio.Future[None] | None]] = asyncio.Queue(1_000)
-        self._listeners: set[_Listener] = set()
+        self._listeners: set[e.Listener] = set()
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._tasks: asyncio.TaskGroup | None = None
         self._engine: asyncio.Task[None] | None = None
@@ -162,15 +161,15 @@ class Client:
 
     async def send_again(self, message: Message) -> None:
         """A refused message once more, as it was."""
-        frame: Json = {
-            "type": "message.send", "chatId": message.chat_id, "clientMsgId": message.client_msg_id,
-            "content": message.content,
-        }  # fmt: skip
-        if message.reply_to is not None:
-            frame["replyTo"] = message.reply_to.message_id
-        if message.mentions:
-            frame["mentions"] = message.mentions
-        await self._do(m.Again(entry=m.Entry(id=message.client_msg_id or "", chat_id=message.chat_id, frame=frame)))
+        client_id, answered = message.client_msg_id or "", message.reply_to
+        frame = send_frame(
+            message.chat_id,
+            client_id,
+            message.content or {},
+            answered.message_id if answered else None,
+            message.mentions,
+        )
+        await self._do(m.Again(entry=m.Entry(id=client_id, chat_id=message.chat_id, frame=frame)))
 
     async def edit(self, message: Message, content: str | Json) -> None:
         whole = {"kind": "text", "text": content} if isinstance(content, str) else content
@@ -273,7 +272,7 @@ class Client:
 
     async def events(self) -> AsyncIterator[e.Event]:
         """What happens from now on. A slow listener loses the oldest events, and nothing of the store."""
-        listener = _Listener()
+        listener = e.Listener()
         self._listeners.add(listener)
         try:
             while True:
@@ -283,7 +282,7 @@ class Client:
 
     async def until(self, condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
         """Wait for something that an event brings, such as `lambda: client.settled`. Raises TimeoutError."""
-        listener = _Listener()
+        listener = e.Listener()
         self._listeners.add(listener)
         try:
             async with asyncio.timeout(timeout_s):
@@ -295,7 +294,7 @@ class Client:
     async def sent(self, message: Message, timeout_s: float = 30.0) -> Message:
         """Wait until the server has stored a message of one's own. Raises ApiError if refused, TimeoutError."""
         key = message.client_msg_id or ""
-        listener = _Listener()
+        listener = e.Listener()
         self._listeners.add(listener)
         try:
             async with asyncio.timeout(timeout_s):
@@ -315,7 +314,7 @@ class Client:
         A message counts as read when the loop comes back for the next. So one that was being handled when the program
         died comes again, and nothing is passed over.
         """
-        listener = _Listener()
+        listener = e.Listener()
         self._listeners.add(listener)
         try:
             while True:
@@ -456,24 +455,6 @@ class Client:
 
     async def _on_store(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-class _Listener:
-    """Events for one reader. Bounded: the oldest go first."""
-
-    def __init__(self) -> None:
-        self._kept: deque[e.Event] = deque(maxlen=EVENTS_KEPT)
-        self._some = asyncio.Event()
-
-    def add(self, event: e.Event) -> None:
-        self._kept.append(event)
-        self._some.set()
-
-    async def next(self) -> e.Event:
-        while not self._kept:
-            self._some.clear()
-            await self._some.wait()
-        return self._kept.popleft()
 
 
 def _failed(effect: m.CallSync | m.Fetch | m.Look, problem: ApiError) -> m.Input:

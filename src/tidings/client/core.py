@@ -10,7 +10,7 @@ from typing import Final
 
 from tidings.client import model as m
 from tidings.client.model import Json
-from tidings.client.outbox import Outbox, is_final
+from tidings.client.outbox import Outbox, is_final, send_frame
 
 GAP_MS = 300  # frames of one chat may overtake each other by this much
 NO_PROGRESS_MS = 1_000  # a page that did not bring what a frame had promised
@@ -405,14 +405,7 @@ class Core:
     # -- one's own ------------------------------------------------------------------------------------
 
     def _send(self, given: m.Send) -> None:
-        frame: Json = {
-            "type": "message.send", "chatId": given.chat_id, "clientMsgId": given.client_msg_id,
-            "content": given.content,
-        }  # fmt: skip
-        if given.reply_to is not None:
-            frame["replyTo"] = given.reply_to
-        if given.mentions:
-            frame["mentions"] = given.mentions
+        frame = send_frame(given.chat_id, given.client_msg_id, given.content, given.reply_to, given.mentions)
         if given.expires_in is not None:
             frame["expiresIn"] = given.expires_in
         self._op(

@@ -1,8 +1,14 @@
 """What a client tells the program around it. Everything here can be missed: the store is the truth."""
 
+import asyncio
+from collections import deque
+from typing import Final
+
 import msgspec
 
 from tidings.client.model import Json
+
+EVENTS_KEPT: Final = 1_000  # of a listener that does not listen; the oldest go first, the store has it all
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -30,3 +36,21 @@ class SignedOut(msgspec.Struct, frozen=True):
 
 
 Event = Changed | Connected | Told | SignedOut
+
+
+class Listener:
+    """Events for one reader. Bounded: the oldest go first."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._some = asyncio.Event()
+
+    def add(self, event: Event) -> None:
+        self._kept.append(event)
+        self._some.set()
+
+    async def next(self) -> Event:
+        while not self._kept:
+            self._some.clear()
+            await self._some.wait()
+        return self._kept.popleft()

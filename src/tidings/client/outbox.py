@@ -4,13 +4,25 @@ An entry is sent again and again, unchanged, until it is answered: the server gi
 answer, and answers a change already in force as done.
 """
 
-from tidings.client.model import Entry
+from collections.abc import Sequence
+
+from tidings.client.model import Entry, Json
 from tidings.contracts.errors import RETRYABLE
 
 ANSWER_MS = 15_000  # the server answers every frame; silence this long means that the frame or its answer was lost
 BACKOFF_MS = 1_000
 BACKOFF_MAX_MS = 60_000
 RENEWED = frozenset({"token_expired", "token_revoked", "unauthenticated"})  # the connection renews itself, then again
+
+
+def send_frame(chat_id: str, client_msg_id: str, content: Json, reply_to: str | None, mentions: Sequence[str]) -> Json:
+    """The frame of a message of one's own."""
+    frame: Json = {"type": "message.send", "chatId": chat_id, "clientMsgId": client_msg_id, "content": content}
+    if reply_to is not None:
+        frame["replyTo"] = reply_to
+    if mentions:
+        frame["mentions"] = list(mentions)
+    return frame
 
 
 def is_final(code: str, retry_after_ms: int | None) -> bool:

@@ -15,6 +15,9 @@ from tidings.media.objects import Objects
 from tidings.media.process import Processing
 from tidings.media.record import Record
 from tidings.media.store import Store
+from tidings.platform import logging
+
+_log = logging.get(__name__)
 
 
 class Uploads:
@@ -73,9 +76,11 @@ class Uploads:
             shown = names.disposition(record.file_name, inline=found.inline)
             await self._objects.put(record.incoming_key, body.chunks(), record.mime_type, shown)
         except BaseException as error:
-            # Also when the client went away: nobody knows the id yet. If this fails too the sweeper does it.
-            with contextlib.suppress(Exception):
+            # Also when the client went away: nobody knows the id yet.
+            try:
                 await asyncio.shield(self._forget(record))
+            except Exception as failure:
+                _log.warning("a broken upload is left to the sweeper", error=repr(failure)[:200])
             raise body.error or error from None
         sha256 = body.digest.hexdigest() if found.kind != "image" else None
         stored = await self._store.change(record.id, ["pending"], state="processing", size=body.size, sha256=sha256)

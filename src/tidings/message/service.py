@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from pymongo.errors import PyMongoError
+
 from tidings.contracts.events import BLOCKS_CHANGED, PRIVACY_CHANGED, BlocksChanged, ChatEvent, PrivacyChanged
 from tidings.contracts.limits import Limits
 from tidings.contracts.times import now_ms
@@ -20,7 +22,7 @@ from tidings.message.send import Sender
 from tidings.message.settings import Settings
 from tidings.message.store import Store
 from tidings.message.writer import Writer
-from tidings.platform import bus, mongo
+from tidings.platform import bus, logging, metrics, mongo
 from tidings.platform.bus import REPLAY_S
 from tidings.platform.cursors import Cursors
 from tidings.platform.lifecycle import Servers, background, instance, internal_token
@@ -33,6 +35,7 @@ from tidings.rpc.v1.message_pb2_grpc import add_MessageServiceServicer_to_server
 from tidings.rpc.v1.user_pb2_grpc import UserServiceStub
 
 EXPIRY_PAUSE_S = 5.0
+_log = logging.get(__name__)
 
 
 @asynccontextmanager
@@ -134,5 +137,8 @@ async def _expire(store: Store) -> None:
     """Empty disappearing messages whose time is over. Reading hides them to the second; this removes them."""
     while True:
         await asyncio.sleep(EXPIRY_PAUSE_S)
-        with contextlib.suppress(Exception):
+        try:
             await store.empty_expired(now_ms())
+        except PyMongoError as error:  # they stay hidden, and the next round removes them
+            metrics.DEPENDENCY.labels("mongo").inc()
+            _log.warning("expired messages wait for the next round", error=repr(error)[:200])

@@ -1,6 +1,5 @@
 """Changes of groups: limits from the settings, who may pin, who was refused, what is told at once, deleted accounts."""
 
-import asyncio
 import uuid
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from tests.support.services import World
 from tests.support.waiting import eventually
 
-from tidings.contracts.events import USER_DELETED
+from tidings.contracts.events import USER_DELETED, USERS
 from tidings.contracts.ids import new_chat_id, new_id
 from tidings.platform import rpc
 from tidings.rpc.v1 import chat_pb2
@@ -151,11 +150,15 @@ async def test_a_deletion_that_is_told_twice_is_done_once(world: World) -> None:
     for _ in range(2):
         body = b'{"userId":"' + ann.encode() + b'"}'
         await client.jetstream().publish(f"{world.namespace}.{USER_DELETED}", body)
-    await client.close()
+
+    async def taken() -> bool:
+        found = await client.jetstream().consumers_info(f"{world.namespace}_{USERS}")
+        return all(not c.num_pending and not c.num_ack_pending for c in found)
 
     async def owns() -> bool:
         return bool((await world.chat.as_(ben).ask("GET", f"/chats/{group}"))["myRole"] == "owner")
 
     await eventually(owns, "ben owns the group")
-    await asyncio.sleep(0.3)
+    await eventually(taken, "both have been worked on")
+    await client.close()
     assert (await world.chat.as_(ben).ask("GET", f"/chats/{group}"))["lastSeq"] == 3

@@ -57,11 +57,13 @@ def slow(seconds: float) -> Any:
 async def test_a_slow_notice_holds_no_connection(world: World) -> None:
     ann, ben = [await world.person() for _ in range(2)]
     groups = [await world.group(ann) for _ in range(20)]
+    before = world.wires["message"].calls["AppendNotice"]
     world.wires["message"].before["AppendNotice"] = slow(1.5)
     adding = [
         asyncio.create_task(world.chat.as_(ann).ask("POST", f"/chats/{g}/members", {"userIds": [ben]})) for g in groups
     ]
-    await asyncio.sleep(0.5)
+    wire = world.wires["message"]
+    await eventually(lambda: wire.calls["AppendNotice"] - before >= 20, "every change is being numbered")
     async with world.database("chat") as db:
         busy = await db.fetch(
             "SELECT state, query FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
