@@ -13,6 +13,7 @@ import pytest
 from tests.support.people import code_of, new_phone
 from tests.support.running import System
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from tidings.cli.chat.app import ChatApp
 from tidings.cli.demo.people import GROUPS, PEOPLE
@@ -42,6 +43,11 @@ async def until(pilot: Pilot[None], what: Callable[[], Any], timeout_s: float = 
             await pilot.pause(0.03)
 
 
+def listed(app: ChatApp) -> bool:
+    """Whether the list of chats is on the screen, with one chosen."""
+    return bool(app.query("#chats")) and app.query_one("#chats", OptionList).highlighted is not None
+
+
 async def sign_in(system: System, app: ChatApp, pilot: Pilot[None], phone: str) -> None:
     await pilot.pause()
     await pilot.press(*phone, "enter")
@@ -62,7 +68,7 @@ async def test_two_people_talk_in_two_terminals(system: System, tmp_path: Path) 
         await until(at_anna, lambda: anna.row is not None and anna.screen is anna.screen_stack[0])
         await until(at_anna, lambda: anna.focused is not None and anna.focused.id == "text")
         await at_anna.press(*"Hi Ben", "enter")
-        await until(at_ben, lambda: ben.rows and ben.rows[0].unread == 1)
+        await until(at_ben, lambda: listed(ben) and ben.rows[0].unread == 1)
         await at_ben.press("enter")
         await until(at_ben, lambda: [m.text for m in ben.messages if m.kind == "message"] == ["Hi Ben"])
         await until(at_anna, lambda: anna.row and anna.row.others_read_seq == anna.messages[-1].seq)
@@ -91,7 +97,7 @@ async def test_what_is_typed_offline_is_shown_as_waiting_and_sent_later(system: 
         await until(pilot, lambda: app.messages and app.messages[-1].seq)
     app = ChatApp(Client("http://127.0.0.1:9", tmp_path / "a"))  # nobody listens there
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.rows)
+        await until(pilot, lambda: listed(app))
         await pilot.press("enter")
         await until(pilot, lambda: app.messages and app.messages[-1].text == "online")
         await pilot.press(*"offline", "enter")
@@ -100,7 +106,7 @@ async def test_what_is_typed_offline_is_shown_as_waiting_and_sent_later(system: 
         await until(pilot, lambda: "1 waiting" in str(app.query_one("#status").render()))
     app = ChatApp(Client(system.base_url, tmp_path / "a"))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.rows)
+        await until(pilot, lambda: listed(app))
         await pilot.press("enter")
         await until(pilot, lambda: app.messages and app.messages[-1].text == "offline" and app.messages[-1].seq)
 

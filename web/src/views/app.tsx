@@ -2,7 +2,7 @@
 
 import { signal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { engine } from "../engine/actions";
 import { loaded, phase, say, storageFull, toast, totalUnread } from "../engine/state";
 import { t } from "../i18n/i18n";
@@ -55,7 +55,7 @@ export function App() {
     if (count) void navigator.setAppBadge?.(count).catch(() => undefined);
     else void navigator.clearAppBadge?.().catch(() => undefined);
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     engine.onRefused = (code) => say(refusal(code));
     watchIncoming();
     const keys = (event: KeyboardEvent) => {

@@ -50,6 +50,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   const scroller = useRef<HTMLDivElement>(null);
   const anchor = useRef<{ key: string; top: number } | null>(null);
   const stick = useRef(true); // follows the end
+  const top = useRef(0); // where the view was when it was looked at last
   const heading = useRef(false); // scrolls there, until it arrives or the person takes hold of it
   const opening = useRef<{ seq: number; place: "divider" | "center" } | null>(null);
   const away = useSignal(false);
@@ -69,16 +70,28 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
     }
   };
 
+  /** Whether the end is followed. That the person has scrolled up is known here before the browser tells of it. */
+  const follows = () => {
+    const box = scroller.current!;
+    const rest = box.scrollHeight - box.scrollTop - box.clientHeight;
+    if (!heading.current && box.scrollTop < top.current - 1 && rest > BOTTOM_PX) stick.current = false;
+    return stick.current;
+  };
+
   const toEnd = async (smooth = true) => {
     if (!view.atEnd) {
       stick.current = true;
       anchor.current = null;
       await view.toEnd();
     }
-    stick.current = heading.current = true;
-    anchor.current = null;
+    const box = scroller.current;
+    if (!box) return;
     const calm = !smooth || matchMedia("(prefers-reduced-motion: reduce)").matches;
-    scroller.current?.scrollTo({ top: scroller.current.scrollHeight, behavior: calm ? "instant" : "smooth" });
+    stick.current = true;
+    anchor.current = null;
+    // What is there already does not move, and nothing would tell that it has arrived.
+    heading.current = !calm && box.scrollHeight - box.scrollTop - box.clientHeight >= BOTTOM_PX;
+    box.scrollTo({ top: box.scrollHeight, behavior: calm ? "instant" : "smooth" });
   };
 
   const seen = () => {
@@ -147,7 +160,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
     addEventListener("focus", look);
     document.addEventListener("visibilitychange", look);
     const resize = new ResizeObserver(() => {
-      if (stick.current && scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
+      if (scroller.current && follows()) scroller.current.scrollTop = scroller.current.scrollHeight;
     });
     resize.observe(scroller.current!);
     return () => {
@@ -174,11 +187,12 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
     const wrote = last && isUnsent(last) && last.state !== "failed" && last.id !== lastSeenUnsent.current;
     if (wrote) lastSeenUnsent.current = last.id;
     if (opening.current) place();
-    else if ((stick.current || wrote) && view.atEnd) {
+    else if ((follows() || wrote) && view.atEnd) {
       box.scrollTop = box.scrollHeight;
       stick.current = true;
       if (wrote) divider.value = null;
-    } else if (anchor.current) {
+    } else if (anchor.current && Math.abs(box.scrollTop - top.current) <= 1) {
+      // Not when the person has moved since: the anchor is where they were.
       const bubble = box.querySelector<HTMLElement>(`[data-key="${anchor.current.key}"]`);
       if (bubble)
         box.scrollTop += bubble.getBoundingClientRect().top - box.getBoundingClientRect().top - anchor.current.top;
@@ -201,6 +215,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
 
   const measure = () => {
     const box = scroller.current!;
+    top.current = box.scrollTop;
     const rest = box.scrollHeight - box.scrollTop - box.clientHeight;
     batch(() => {
       away.value = rest > 240 || !view.atEnd;
@@ -211,6 +226,10 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
 
   const hold = () => {
     heading.current = false;
+  };
+  const arrived = () => {
+    hold();
+    onScroll();
   };
   const ticking = useRef(false);
   const onScroll = () => {
@@ -235,6 +254,13 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   };
 
   const typers = (typing.value.get(id) ?? []).map((one) => firstName(nameOf(one)));
+  // The line that says so comes and goes at the end: the end is followed, and where it then is remembered.
+  useLayoutEffect(() => {
+    const box = scroller.current;
+    if (!box || !rows) return;
+    if (view.atEnd && follows()) box.scrollTop = box.scrollHeight;
+    measure();
+  }, [typers.length > 0]);
   const group = row.chat.type === "group";
   return (
     <section class="thread" aria-label={t("messages")}>
@@ -245,6 +271,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
           class="scroller"
           ref={scroller}
           onScroll={onScroll}
+          onScrollEnd={arrived}
           onWheel={hold}
           onTouchStart={hold}
           onPointerDown={hold}
