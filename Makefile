@@ -2,6 +2,7 @@
 #
 # Needs Python 3.11 or newer and make, nothing else: uv is installed into .uv/ when there is none, everything else
 # into .venv/ from requirements.lock. A stamp file in .cache/ remembers each step done, so a second run is quick.
+# Packages are compiled as they are installed: eight services that each compile what they import start slowly.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -38,7 +39,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 	$(call step,Making .venv,$(UV) venv --quiet --allow-existing --python '>=3.11' .venv)
 
 $(STAMPS)/installed: requirements.lock pyproject.toml | .venv/bin/python
-	$(call step,Installing the locked packages,VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes requirements.lock && VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps -e .)
+	$(call step,Installing the locked packages,VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock && VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps -e .)
 	@mkdir -p $(@D) && touch $@
 
 .PHONY: proto
@@ -49,7 +50,7 @@ $(STAMPS)/proto: $(PROTOS) | $(STAMPS)/installed
 		PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=.cache/proto \
 		--grpc_python_out=.cache/proto --mypy_out=quiet:.cache/proto --mypy_grpc_out=quiet:.cache/proto $(PROTOS) && \
 		cp .cache/proto/tidings/rpc/v1/* src/tidings/rpc/v1/ && rm -rf .cache/proto && \
-		touch src/tidings/rpc/__init__.py src/tidings/rpc/v1/__init__.py)
+		touch src/tidings/rpc/__init__.py src/tidings/rpc/v1/__init__.py && $(BIN)/python -m compileall -q src/tidings)
 	@mkdir -p $(@D) && touch $@
 
 ## The web client --------------------------------------------------------------------------------------------------

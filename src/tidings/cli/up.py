@@ -132,7 +132,7 @@ def _await_announcement(child: "subprocess.Popen[bytes]", log: Path, began: int)
     while time.monotonic() < deadline:
         said = log.read_bytes()[began:].decode(errors="replace")
         if "\n  Stop      " in said:
-            print(said[said.index("\n  Tidings") :].rstrip() + "\n", flush=True)
+            print(said[said.index("\n  Tidings") :].rstrip().replace("Ctrl-C, or ", "") + "\n", flush=True)
             return
         if child.poll() is not None:
             fail(said.strip().removeprefix("tidings: ") or f"ended with code {child.returncode}")

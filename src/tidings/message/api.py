@@ -195,8 +195,10 @@ def routes(
             if d is None or d["chatId"] not in known or not _sees(known[d["chatId"]].seats.get(caller.user_id), d):
                 raise ApiError("not_found", "messageIds: there is no such message")
             highest[d["chatId"]] = max(highest.get(d["chatId"], 0), d["seq"])
-        await receipts.mark([Mark(c, caller.user_id, "read", seq) for c, seq in highest.items()])
-        await receipts.flush()
+        marks = [Mark(c, caller.user_id, "read", seq) for c, seq in highest.items()]
+        for refused in await receipts.mark(marks, at_once=True):
+            if refused is not None:
+                raise refused
         seats = {c: known[c].seats[caller.user_id] for c in highest}
         counts = await history.counts(caller.user_id, seats, await store.heads(list(seats)))
         return _json({"chats": [{"chatId": c.chat_id, "readSeq": c.read_seq, "unreadCount": c.unread} for c in counts]})

@@ -1,8 +1,12 @@
-"""Delivered and read: watermarks that only move forward, gathered for 50 ms and written together."""
+"""Delivered and read: watermarks that only move forward, gathered for 50 ms and written together.
+
+One person's delivered mark in one chat is written at most four times a second: while messages pour in, each is soon
+overtaken. Read marks are written with the next batch, and answered when they are stored.
+"""
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -14,6 +18,7 @@ from tidings.contracts.times import now_ms, rfc3339
 from tidings.message.chats import Chats
 from tidings.message.log import Chat, clamp_mark
 from tidings.message.publish import Publisher
+from tidings.message.settings import Settings
 from tidings.message.store import Store
 from tidings.platform import logging
 from tidings.platform.rpc import Peers
@@ -24,7 +29,9 @@ if TYPE_CHECKING:
 
 _log = logging.get(__name__)
 Status = Literal["delivered", "read"]
+Key = tuple[str, str, Status]  # chat, person
 KNOWN_MARKS = 200_000
+READ_WAIT_S = 3.0  # until a read mark that is not stored is `unavailable`
 GROUP_EVERY_S = 1.0  # a group of 1,024 readers would else tell of every mark of every reader
 
 
@@ -67,19 +74,21 @@ class Privacy:
 class Receipts:
     """Owner of the marks that wait to be written."""
 
-    def __init__(self, store: Store, chats: Chats, publisher: Publisher, privacy: Privacy, pause_ms: int) -> None:
+    def __init__(self, store: Store, chats: Chats, publisher: Publisher, privacy: Privacy, settings: Settings) -> None:
         self._store, self._chats, self._publisher, self._privacy = store, chats, publisher, privacy
-        self._pause_s = pause_ms / 1000
-        self._waiting: dict[tuple[str, str, Status], int] = {}
-        self._written: OrderedDict[tuple[str, str, Status], int] = OrderedDict()
+        self._pause_s, self._every_s = settings.receipts_ms / 1000, settings.delivered_every_ms / 1000
+        self._waiting: dict[Key, int] = {}
+        self._written: OrderedDict[Key, int] = OrderedDict()
+        self._wrote_at: dict[Key, float] = {}  # of those written a moment ago
         self._wake = asyncio.Event()
-        self._held: dict[tuple[str, str, Status], tuple[int, int, int]] = {}  # of groups: seq, old, at
+        self._turn = asyncio.Event()  # set, and replaced, each time a batch was tried
+        self._held: dict[Key, tuple[int, int, int]] = {}  # of groups: seq, old, at
         self._told_at: dict[str, float] = {}
         self._holding = asyncio.Event()
 
-    async def mark(self, marks: Sequence[Mark]) -> list[ApiError | None]:
-        """Take marks; those of strangers are refused. Returns before they are written: a lost one is sent again
-        by the client after `ready`."""
+    async def mark(self, marks: Sequence[Mark], *, at_once: bool = False) -> list[ApiError | None]:
+        """Take marks; those of strangers are refused. Read marks are stored when this returns. A delivered mark may
+        not be yet: a lost one is sent again by the client after `ready`."""
         try:
             chats = await self._chats.get_many({m.chat_id for m in marks})
             heads = await self._newer_heads(marks, chats)
@@ -88,6 +97,7 @@ class Receipts:
         except PyMongoError:
             return [ApiError("unavailable", "the messages cannot be reached")] * len(marks)
         out: list[ApiError | None] = []
+        reads: dict[Key, int] = {}
         for mark in marks:
             chat = chats.get(mark.chat_id)
             seat = chat.seats.get(mark.user_id) if chat else None
@@ -95,10 +105,28 @@ class Receipts:
                 out.append(ApiError("not_found", "there is no such chat"))
                 continue
             seq = clamp_mark(seat, heads.get(chat.chat_id, chat.head), mark.seq)
-            for status in ("delivered", "read") if mark.status == "read" else ("delivered",):
-                self._put(mark.chat_id, mark.user_id, status, seq)
+            self._put((mark.chat_id, mark.user_id, "delivered"), seq)
+            if mark.status == "read":
+                key: Key = (mark.chat_id, mark.user_id, "read")
+                self._put(key, seq)
+                reads[key] = max(seq, reads.get(key, 0))
             out.append(None)
+        if at_once:
+            await self.flush()
+        if reads and not await self._stored(reads):
+            away = ApiError("unavailable", "the mark could not be stored at the moment", retry_after_ms=500)
+            return [away if m.status == "read" and r is None else r for m, r in zip(marks, out, strict=True)]
         return out
+
+    async def _stored(self, wanted: dict[Key, int]) -> bool:
+        """Whether these are written, now or within some time."""
+        try:
+            async with asyncio.timeout(READ_WAIT_S):
+                while any(self._written.get(key, 0) < seq for key, seq in wanted.items()):
+                    await self._turn.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _newer_heads(self, marks: Sequence[Mark], chats: dict[str, Chat]) -> dict[str, int]:
         """The heads of chats that are marked above what is known of them. Cached heads are of the moment the membership
@@ -107,17 +135,32 @@ class Receipts:
         behind = {m.chat_id for m in marks if m.chat_id in chats and m.seq > chats[m.chat_id].head}
         return await self._store.heads(sorted(behind)) if behind else {}
 
-    def _put(self, chat_id: str, user_id: str, status: Literal["delivered", "read"], seq: int) -> None:
-        key = (chat_id, user_id, status)
+    def _put(self, key: Key, seq: int) -> None:
         if seq > self._waiting.get(key, 0) and seq > self._written.get(key, 0):
             self._waiting[key] = seq
             self._wake.set()
 
-    async def flush(self) -> None:
-        """Write what waits now."""
-        taken, self._waiting = self._waiting, {}
-        if not taken:
-            return
+    def _due(self) -> list[Key]:
+        """What is written now: every read mark, with the delivered mark that it implies, and the delivered marks of
+        those who did not have one written a moment ago."""
+        now = asyncio.get_running_loop().time()
+        self._wrote_at = {key: at for key, at in self._wrote_at.items() if now - at < self._every_s}
+        return [
+            key
+            for key in self._waiting
+            if key[2] == "read" or key not in self._wrote_at or (key[0], key[1], "read") in self._waiting
+        ]
+
+    async def flush(self, keys: Iterable[Key] | None = None) -> None:
+        """Write what waits, or what of it is named."""
+        chosen = list(self._waiting if keys is None else keys)
+        taken = {key: self._waiting.pop(key) for key in chosen}
+        if taken:
+            await self._write(taken)
+        turn, self._turn = self._turn, asyncio.Event()
+        turn.set()
+
+    async def _write(self, taken: dict[Key, int]) -> None:
         at = now_ms()
         marks = [(chat_id, user_id, status, seq, at) for (chat_id, user_id, status), seq in taken.items()]
         try:
@@ -135,6 +178,7 @@ class Receipts:
             for key, seq in taken.items():
                 self._written[key] = max(seq, old[key] or 0)
                 self._written.move_to_end(key)
+            self._wrote_at |= dict.fromkeys(taken, asyncio.get_running_loop().time())
             while len(self._written) > KNOWN_MARKS:
                 self._written.popitem(last=False)
             chats = await self._chats.get_many({mark[0] for mark in moved})
@@ -159,9 +203,11 @@ class Receipts:
             await self._wake.wait()
             await asyncio.sleep(self._pause_s)
             self._wake.clear()
-            await self.flush()
+            await self.flush(self._due())
+            if self._waiting:
+                self._wake.set()
 
-    def _hold(self, key: tuple[str, str, Status], seq: int, old: int, at: int) -> None:
+    def _hold(self, key: Key, seq: int, old: int, at: int) -> None:
         known = self._held.get(key)
         self._held[key] = (seq, old, at) if known is None else (max(seq, known[0]), min(old, known[1]), at)
         self._holding.set()

@@ -61,7 +61,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         await writer.start()
         lanes = Lanes(store, chats, writer, publisher, settings)
         privacy = Privacy(user_peers)
-        receipts = Receipts(store, chats, publisher, privacy, settings.receipts_ms)
+        receipts = Receipts(store, chats, publisher, privacy, settings)
         sender = Sender(store, chats, lanes, media_peers, limits)
         changer = Changer(store, chats, lanes, publisher, chat_peers, limits)
         history = History(store, chats, privacy)

@@ -21,4 +21,5 @@ class Settings(Common, kw_only=True, frozen=True):
     lease_margin_s: Seconds = 5.0  # stop answering this long before the lease ends
     checkpoint_ms: Positive = 200
     receipts_ms: Positive = 50  # watermarks are gathered for so long before they are written
+    delivered_every_ms: Positive = 250  # of one person in one chat: an update a message costs a third of the throughput
     search_timeout_ms: Positive = 3_000

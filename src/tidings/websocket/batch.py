@@ -15,7 +15,8 @@ Item = TypeVar("Item")
 
 class Batcher(Generic[Item]):
     """Owner of one queue. `work` is given items in the order they came and must answer each of them itself;
-    what it raises is handed to `fail` for all of the batch. An idle system sends batches of one at once."""
+    what it raises is handed to `fail` for all of the batch. An idle system sends batches of one at once; `pause_s`
+    is waited after a batch, for work that gets less the more of it comes together."""
 
     def __init__(
         self,
@@ -25,9 +26,10 @@ class Batcher(Generic[Item]):
         *,
         most: int,
         room: int,
+        pause_s: float = 0.0,
     ) -> None:
         self._name, self._work, self._fail = name, work, fail
-        self._most, self._room = most, room
+        self._most, self._room, self._pause_s = most, room, pause_s
         self._waiting: deque[Item] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -60,6 +62,8 @@ class Batcher(Generic[Item]):
                 _log.exception("a batch failed", batcher=self._name)
                 for item in taken:
                     self._fail(item, ApiError("internal"))
+            if self._pause_s:
+                await asyncio.sleep(self._pause_s)
 
     async def drain(self) -> None:
         """Wait until all that was taken is answered."""

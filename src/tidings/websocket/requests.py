@@ -30,15 +30,15 @@ class Requests:
     def __init__(self, messages: "Peers[MessageServiceAsyncStub]", me: str, settings: Settings) -> None:
         self._messages, self._me = messages, me
 
-        def batchers(name: str, work: "type[_Call]") -> list[Batcher[Asked]]:
+        def batchers(name: str, work: "type[_Call]", most: int, pause_s: float = 0.0) -> list[Batcher[Asked]]:
             return [
-                Batcher(name, work(self, index), fail, most=settings.batch_items, room=settings.queue_items)
+                Batcher(name, work(self, index), fail, most=most, room=settings.queue_items, pause_s=pause_s)
                 for index in range(len(messages))
             ]
 
-        self._sends = batchers("sends", _Sends)
-        self._changes = batchers("changes", _Changes)
-        self._marks = batchers("marks", _Marks)
+        self._sends = batchers("sends", _Sends, settings.batch_items)
+        self._changes = batchers("changes", _Changes, settings.batch_items)
+        self._marks = batchers("marks", _Marks, settings.queue_items, settings.marks_pause_ms / 1000)
 
     def loops(self) -> list[Batcher[Asked]]:
         """The batchers, to be run."""
@@ -158,17 +158,21 @@ def with_ref(frame: bytes, ref: str | None) -> bytes:
 
 class _Marks(_Call):
     async def __call__(self, items: Sequence[Asked]) -> None:
-        marks = []
+        highest: dict[tuple[str, str, str], int] = {}  # of many marks of one person in one chat the highest is all
+        keys = []
         for socket, frame in items:
             assert isinstance(frame, frames.Delivered | frames.Read)  # noqa: S101  narrows the type
-            status = "read" if isinstance(frame, frames.Read) else "delivered"
-            marks.append(pb.StatusMark(chat_id=frame.chat_id, user_id=socket.user_id, status=status, seq=frame.seq))
-        with tracing.span("websocket mark batch", marks=len(marks)):
+            key = (frame.chat_id, socket.user_id, "read" if isinstance(frame, frames.Read) else "delivered")
+            keys.append(key)
+            highest[key] = max(frame.seq, highest.get(key, 0))
+        marks = [pb.StatusMark(chat_id=c, user_id=u, status=status, seq=seq) for (c, u, status), seq in highest.items()]
+        with tracing.span("websocket mark batch", marks=len(items)):
             answer = await self._peers.call(
                 self._peers.at(self._index).UpdateMessageStatus, pb.UpdateMessageStatusRequest(marks=marks)
             )
-        for (socket, frame), refusal in zip(items, answer.refusals, strict=True):
-            if refusal.code:
-                _refused((socket, frame), refusal)
+        refusals = dict(zip(highest, answer.refusals, strict=True))
+        for (socket, frame), key in zip(items, keys, strict=True):
+            if refusals[key].code:
+                _refused((socket, frame), refusals[key])
             else:
                 socket.ack(frame)

@@ -13,6 +13,7 @@ class Settings(Common, kw_only=True, frozen=True):
     malformed_frames: Positive = 10  # within a minute; then 4400
     flood_s: Seconds = 10.0  # over the rate for so long: 4029
     batch_items: Positive = 200  # of one call to message-service
+    marks_pause_ms: Positive = 20  # between two batches of watermarks: of those that come meanwhile the highest counts
     queue_items: Positive = 8_000  # waiting for message-service before sends are refused as overloaded
     participants_age_s: Seconds = 30.0
     participants_kept: Positive = 50_000

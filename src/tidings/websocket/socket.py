@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -23,6 +24,12 @@ FRAMES_IN: Final = Counter("tidings_frames_received_total", "Frames from clients
 FRAMES_OUT: Final = Counter("tidings_frames_sent_total", "Frames to clients")
 CLOSED: Final = Counter("tidings_sockets_closed_total", "Sockets closed by the server", ["code"])
 CLOSE_WAIT_S: Final = 2.0
+
+
+@functools.cache
+def _received(kind: str) -> Counter:
+    """The counter of one type of frame: finding it anew for each frame costs more than counting."""
+    return FRAMES_IN.labels(kind)
 
 
 class _Named(msgspec.Struct, rename="camel"):
@@ -150,7 +157,7 @@ class Socket(WSListener):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._invalid(str(error), payload)
             return
-        FRAMES_IN.labels(type(frame).__name__).inc()
+        _received(type(frame).__name__).inc()
         if self._early is None:
             self._act(self, frame)
         elif len(self._early) < self._settings.early_frames:
@@ -161,7 +168,7 @@ class Socket(WSListener):
     def _invalid(self, reason: str, payload: bytes) -> None:
         now = asyncio.get_running_loop().time()
         self._malformed = [at for at in self._malformed if at > now - 60] + [now]
-        FRAMES_IN.labels("invalid").inc()
+        _received("invalid").inc()
         if len(self._malformed) > self._settings.malformed_frames:
             self.close(CloseCode.MALFORMED, "repeated malformed frames")
             return

@@ -135,6 +135,16 @@ class Instance:
         )
         return json.loads(answer.pages[0].page_json)
 
+    async def mark(self, user_id: str, chat_id: str, status: str, seq: int) -> Any:
+        mark = pb.StatusMark(chat_id=chat_id, user_id=user_id, status=status, seq=seq)
+        request = pb.UpdateMessageStatusRequest(marks=[mark])
+        return (await self.peers.call(self.stub.UpdateMessageStatus, request)).refusals[0]
+
+    async def until_delivered(self, user_id: str, chat_id: str, seq: int) -> None:
+        async with asyncio.timeout(10):
+            while (await self.counts(user_id, chat_id)).delivered_seq < seq:
+                await asyncio.sleep(0.01)
+
     async def counts(self, user_id: str, chat_id: str) -> Any:
         answer = await self.peers.call(
             self.stub.GetUnreadCounts,
@@ -345,3 +355,30 @@ async def test_rpc_without_the_internal_token_is_refused(world: World) -> None:
 
 def test_health_of_a_process_that_takes_no_work_is_told() -> None:
     assert asyncio.run(http.Health({}).failures()) == {"process": "starting or stopping"}
+
+
+async def test_delivered_marks_that_pour_in_are_few_writes_and_the_highest_stands(world: World) -> None:
+    async with world.instance(TIDINGS_MESSAGE_DELIVERED_EVERY_MS="60000") as one:
+        chat = world.room(ANN, BEN)
+        await one.send(chat, ANN, *(f"m{i}" for i in range(20)))
+        await one.mark(BEN, chat, "delivered", 1)
+        await one.until_delivered(BEN, chat, 1)
+        for seq in range(2, 19):
+            await one.mark(BEN, chat, "delivered", seq)
+        assert (await one.counts(BEN, chat)).delivered_seq == 1  # it was written a moment ago: these wait
+        await one.mark(BEN, chat, "read", 7)
+        counts = await one.counts(BEN, chat)
+        assert (counts.read_seq, counts.delivered_seq) == (7, 18)  # a read mark takes what waits with it
+        await one.mark(BEN, chat, "delivered", 20)
+    async with world.instance() as one:  # what still waits is written at an orderly end
+        assert (await one.counts(BEN, chat)).delivered_seq == 20
+
+
+async def test_a_read_mark_is_stored_when_it_is_answered(world: World) -> None:
+    async with world.instance() as one:
+        chat = world.room(ANN, BEN)
+        await one.send(chat, ANN, "m0", "m1", "m2")
+        for seq, stands in ((1, 1), (3, 3), (2, 3)):
+            assert not (await one.mark(BEN, chat, "read", seq)).code
+            assert (await one.counts(BEN, chat)).read_seq == stands
+        assert (await one.mark(EVE, chat, "read", 1)).code == "not_found"
