@@ -26,8 +26,9 @@ app = typer.Typer(no_args_is_help=True, help="Events that were given up on.")
 _CONNECT_S: Final = 3
 # What people wrote: shown to nobody, not even to operators (retention rules; reliability, section 5).
 _PRIVATE: Final = frozenset(
-    {"text", "caption", "name", "fileName", "phones", "phone", "question", "options", "preview", "description", "about"}
-)
+    {"text", "caption", "name", "fileName", "phones", "phone", "question", "options", "preview", "description", "about",
+     "senderName", "chatName"}
+)  # fmt: skip
 
 ByConsumer = Annotated[str, typer.Option("--consumer", help="Only what this consumer gave up on.")]
 

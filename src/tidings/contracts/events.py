@@ -13,12 +13,14 @@ from msgspec import Raw
 MESSAGES: Final = "MESSAGES"
 CHATS: Final = "CHATS"
 USERS: Final = "USERS"
+PUSHES: Final = "PUSHES"
 DEAD: Final = "DEAD"
 
 STREAMS: Final = {
     MESSAGES: ["msg.new.*", "msg.edited.*", "msg.deleted.*", "msg.reaction.*", "msg.status.updated.*"],
     CHATS: ["chat.created", "chat.updated", "group.member.added", "group.member.removed"],
     USERS: ["user.deleted"],
+    PUSHES: ["push.out", "push.again"],
     DEAD: ["dead.>"],
 }
 """Stream to subjects, without the namespace prefix."""
@@ -146,3 +148,19 @@ class MediaUpdatedEvent(msgspec.Struct, rename="camel"):
 
     owner_id: str
     media: Raw
+
+
+class PushEvent(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """`push.out`, and `push.again` when the push service could not take it: one push to one target.
+
+    The target's address is looked up when it is sent: it is a credential, and may be gone by then.
+    """
+
+    user_id: str
+    target_id: str
+    chat_id: str
+    seq: int
+    payload: Raw  # see section 7 of the protocol page
+    kind: Literal["message", "read"]
+    at_ms: int  # when it was decided
+    not_before_ms: int = 0

@@ -33,11 +33,11 @@ GET  /ws                        Authorization: Bearer ...</pre>
 """
 
 
-def routes(limits: Limits, rates: Rates, client: Path | None) -> list[Any]:
+def routes(limits: Limits, rates: Rates, client: Path | None, vapid_public_key: str) -> list[Any]:
     """Public routes. `client`: the built web client; without it a small page stands at `/`."""
     told: dict[str, Any] = msgspec.to_builtins(limits) | {
         "rates": msgspec.to_builtins(rates),
-        "vapidPublicKey": None,
+        "vapidPublicKey": vapid_public_key,
         "version": __version__,
     }
 

@@ -15,7 +15,7 @@ from tidings.gateway.rpc import PolicyRpc
 from tidings.gateway.services import Services
 from tidings.gateway.settings import Settings
 from tidings.gateway.tokens import Tokens
-from tidings.platform import bus, redis
+from tidings.platform import bus, redis, vapid
 from tidings.platform.lifecycle import Servers, instance, internal_token
 from tidings.platform.rpc import Peers
 from tidings.platform.settings import load
@@ -38,7 +38,9 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         policy = PolicyRpc(tokens, Buckets(cache, settings.namespace), rates, settings.public_url)
         try:
             yield Servers(
-                routes=routes(limits, rates, web.found(settings.web_dir)),
+                routes=routes(
+                    limits, rates, web.found(settings.web_dir), vapid.public_key(vapid.load_key(settings.data_dir))
+                ),
                 grpc=[lambda server: add_AuthorizationServicer_to_server(policy, server)],
                 checks=services.checks(),
                 openapi=services.openapi,

@@ -1,8 +1,9 @@
 """What a push says (contract, end of section 4). Pure."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+import regex
 from msgspec import Raw
 
 from tidings.contracts.content import Content, preview
@@ -37,6 +38,7 @@ class _Frame(msgspec.Struct):
     content: Raw = Raw(b"null")
 
 
+_SIGN: Final = regex.compile(r"\X")  # an emoji of several code points is one
 _FRAME: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 _CONTENT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Content)
 
@@ -52,6 +54,21 @@ def message_push(event: LogEvent, chat: Chat, sender_name: str, badge: int) -> M
         text=text_of(event.frame),
         badge=badge,
     )
+
+
+def fitted(payload: Payload, most_bytes: int) -> bytes:
+    """The payload as JSON of at most `most_bytes`: the text is cut between characters as people see them, or left
+    out. Names are short by the contract's limits."""
+    body = msgspec.json.encode(payload)
+    if len(body) <= most_bytes or isinstance(payload, ReadPush) or payload.text is None:
+        return body
+    signs = _SIGN.findall(payload.text)
+    fits, too_many = 0, len(signs)
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        cut = msgspec.json.encode(msgspec.structs.replace(payload, text="".join(signs[:middle]) + "…"))
+        fits, too_many = (middle, too_many) if len(cut) <= most_bytes else (fits, middle)
+    return msgspec.json.encode(msgspec.structs.replace(payload, text="".join(signs[:fits]) + "…" if fits else None))
 
 
 def text_of(frame: Raw) -> str | None:

@@ -95,6 +95,11 @@ class People:
                 found.setdefault(target.user_id, []).append(made)
         return found
 
+    async def target(self, user_id: str, target_id: str) -> Target | None:
+        """One push target, if it is still there."""
+        found = (await self.targets([user_id])).get(user_id, [])
+        return next((target for target in found if target.id == target_id), None)
+
     async def unread(self, user_id: str) -> dict[str, Unread]:
         """Where a person stands in each of their chats."""
         mine = await self._chats.call(self._chats.stub().GetUserChats, chat_pb2.GetUserChatsRequest(user_id=user_id))

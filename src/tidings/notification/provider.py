@@ -1,18 +1,16 @@
-"""Where pushes leave the system: a port with one implementation per kind of service."""
+"""Where pushes go once they are decided: a port with one implementation per way out."""
 
 import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.times import now_ms, rfc3339
 from tidings.notification.payload import Payload
-
-Outcome = Literal["sent", "gone"]
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -34,11 +32,11 @@ class Push(msgspec.Struct, frozen=True):
 
 
 class Provider(Protocol):
-    """Sends pushes."""
+    """Takes pushes."""
 
-    async def send(self, pushes: Sequence[Push]) -> list[Outcome]:
-        """In the order given; `gone`: the target does not exist any more. Raises ApiError `unavailable`, and then
-        any number of them may have been sent."""
+    async def send(self, pushes: Sequence[Push]) -> None:
+        """Take those whose kind of target it serves, and leave the rest. Quick: it does not wait for a push service.
+        Raises ApiError `unavailable`, and then any number of them may have been taken."""
         ...
 
 
@@ -48,14 +46,13 @@ class DevProvider:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def send(self, pushes: Sequence[Push]) -> list[Outcome]:
-        """All sent."""
+    async def send(self, pushes: Sequence[Push]) -> None:
+        """All of them, whatever their kind."""
         lines = b"".join(msgspec.json.encode(self._line(push)) + b"\n" for push in pushes)
         try:
             await asyncio.to_thread(self._append, lines)
         except OSError as error:
             raise ApiError("unavailable", f"push log: {error.strerror}") from error
-        return ["sent"] * len(pushes)
 
     def _line(self, push: Push) -> dict[str, object]:
         return {

@@ -18,7 +18,7 @@ from tidings.platform import logging, metrics
 
 _log = logging.get(__name__)
 
-PUSHES: Final = Counter("tidings_pushes_total", "Pushes by what became of them", ["type", "outcome"])
+PUSHES: Final = Counter("tidings_pushes_total", "Pushes by what was decided", ["type", "outcome"])
 
 Letter = tuple[str, bytes]  # a subject, and an event for it
 Bury = Callable[[str, bytes, Exception], Awaitable[None]]
@@ -33,7 +33,7 @@ class Pusher:
         participants: Participants,
         people: People,
         store: Store,
-        provider: Provider,
+        providers: Sequence[Provider],
         bury: Bury,
         people_at_once: int,
         partitions: int,
@@ -41,7 +41,7 @@ class Pusher:
         self._participants = participants
         self._people = people
         self._store = store
-        self._provider = provider
+        self._providers = providers
         self._bury = bury
         self._partitions = partitions
         self._at_once = asyncio.Semaphore(people_at_once)
@@ -158,11 +158,9 @@ class Pusher:
         pushes = [Push(target, payload, collapse_key=chat_id) for target in targets]
         kind = "read" if isinstance(payload, ReadPush) else "message"
         try:
-            outcomes = await self._provider.send(pushes)
+            for provider in self._providers:
+                await provider.send(pushes)
         except ApiError:
             PUSHES.labels(kind, "failed").inc(len(pushes))
             raise
-        for push, outcome in zip(pushes, outcomes, strict=True):
-            PUSHES.labels(kind, outcome).inc()
-            if outcome == "gone":
-                await self._people.drop_target(push.target.id)
+        PUSHES.labels(kind, "decided").inc(len(pushes))

@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from tidings.notification import post
 from tidings.notification.collect import Collector
+from tidings.notification.deliver import Deliverer, WebQueue
 from tidings.notification.events import Events
 from tidings.notification.people import Participants, People
-from tidings.notification.provider import DevProvider
+from tidings.notification.provider import DevProvider, Provider
 from tidings.notification.push import Pusher
 from tidings.notification.settings import Settings
 from tidings.notification.store import Store
-from tidings.platform import bus, lifecycle, redis
+from tidings.notification.webpush import Tokens
+from tidings.platform import bus, lifecycle, redis, vapid
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1.chat_pb2_grpc import ChatServiceStub
 from tidings.rpc.v1.message_pb2_grpc import MessageServiceStub
@@ -37,16 +40,26 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
         events_bus = await stack.enter_async_context(
             bus.connect(settings.nats_url, settings.namespace, lifecycle.instance("notification", settings))
         )
+        pool = await stack.enter_async_context(post.connections(settings.inner_push_origins))
+        tokens = Tokens(vapid.load_key(settings.data_dir), _contact(settings))
+        poster = post.Poster(
+            pool, tokens, settings.inner_push_origins, settings.push_ttl_s, wait_most_s=settings.try_for_s
+        )
 
         async def bury(subject: str, body: bytes, error: Exception) -> None:
             await events_bus.bury("push", subject, body, error)
 
         participants = Participants(chats, settings.participants_age_s, settings.participants_kept)
+        people = People(users, chats, messages)
+        store = Store(client, settings.namespace, settings.pushed_for_s)
+        providers: list[Provider] = [WebQueue(events_bus.publish)]
+        if settings.provider == "dev":
+            providers.append(DevProvider(settings.data_dir / "push.jsonl"))
         pusher = Pusher(
             participants,
-            People(users, chats, messages),
-            Store(client, settings.namespace, settings.pushed_for_s),
-            DevProvider(settings.data_dir / "push.jsonl"),
+            people,
+            store,
+            providers,
             bury,
             settings.people_at_once,
             settings.partitions,
@@ -56,8 +69,16 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
         # Before the bus waits for its consumers at the end, they are let go.
         stack.callback(reads.hurry)
         stack.callback(new.hurry)
+        await Deliverer(people, store, poster, events_bus.publish, settings).start(events_bus)
         await Events(new, reads, participants).start(events_bus, settings)
         yield lifecycle.Servers(
             routes=[],
             checks={"redis": lambda: redis.ping(client), "nats": events_bus.ping},
         )
+
+
+def _contact(settings: Settings) -> str:
+    """RFC 8292, section 2.1: `mailto:` or `https:`."""
+    if settings.push_contact:
+        return settings.push_contact
+    return settings.public_url if settings.public_url.startswith("https://") else "mailto:admin@localhost"

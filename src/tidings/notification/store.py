@@ -46,6 +46,16 @@ class Store:
         """The same for a read mark; None also when no push waits to be taken away."""
         return await self._claim(_CLAIM_READ, user_id, chat_id, seq)
 
+    async def is_overtaken(self, user_id: str, chat_id: str, kind: str, seq: int) -> bool:
+        """Whether a push that is still on its way says nothing new any more: a later one is too, or it was read."""
+        try:
+            pushed, read = await self._redis.hmget(self._key(user_id, chat_id), ["p", "r"])
+        except redis.UNREACHABLE as error:
+            raise _unavailable() from error
+        if kind == "read":
+            return int(read or -1) > seq
+        return int(pushed or -1) > seq or int(read or -1) >= seq
+
     async def give_back(self, user_id: str, chat_id: str, field: str, was: int) -> None:
         """The push could not be sent."""
         try:

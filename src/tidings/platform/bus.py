@@ -21,7 +21,7 @@ from nats.js.errors import APIError, BadRequestError, NotFoundError
 from opentelemetry.trace import SpanKind
 
 from tidings.contracts.errors import ApiError
-from tidings.contracts.events import CHATS, DEAD, MESSAGES, STREAMS, USERS
+from tidings.contracts.events import CHATS, DEAD, MESSAGES, PUSHES, STREAMS, USERS
 from tidings.contracts.times import now_ms
 from tidings.platform import logging, metrics, retry, tracing
 
@@ -33,10 +33,18 @@ ACK_WAIT_S: Final = 5.0  # how long a killed holder keeps a partition waiting; l
 POISON_TRIES: Final = 3
 STREAM_AGE_S: Final = 3 * 86_400.0
 DEAD_AGE_S: Final = 14 * 86_400.0
-STREAM_BYTES: Final = {MESSAGES: 1 << 30, CHATS: 128 << 20, USERS: 16 << 20, DEAD: 128 << 20}
+STREAM_BYTES: Final = {MESSAGES: 1 << 30, CHATS: 128 << 20, USERS: 16 << 20, PUSHES: 128 << 20, DEAD: 128 << 20}
 REPLAY_S: Final = 180.0  # what NATS may have lost when it was not stopped cleanly: its sync interval, and some
 
 Handler = Callable[[bytes], Awaitable[None]]
+
+
+class NotNow(Exception):  # noqa: N818  no error: nothing is logged or counted as one
+    """What a handler raises for an event that is to come again after `delay_s`, to whichever instance."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(f"again in {delay_s:.1f} s")
+        self.delay_s = delay_s
 
 
 class Bus:
@@ -199,7 +207,8 @@ class Bus:
 class Consumer:
     """A durable push consumer with manual acknowledgement after the work.
 
-    A handler that raises ApiError with a retryable code (a dependency is away) is tried again until it works.
+    A handler that raises ApiError with a retryable code (a dependency is away) is tried again until it works, one
+    that raises NotNow when it says.
     Any other error three times, then the event goes to `dead.<name>` and the rest goes on.
     """
 
@@ -300,6 +309,8 @@ class Consumer:
                 ):
                     await self._handler(message.data)
             await message.ack()
+        except NotNow as wish:
+            outcome = await self._postponed(message, wish)
         except Exception as error:
             outcome = await self._failed(message, error)
         finally:
@@ -313,6 +324,11 @@ class Consumer:
         if self._skip_older_s is None:
             return False
         return (datetime.now(UTC) - message.metadata.timestamp).total_seconds() > self._skip_older_s
+
+    async def _postponed(self, message: Msg, wish: NotNow) -> str:
+        with contextlib.suppress(*UNREACHABLE):  # then it comes again by itself, after ACK_WAIT_S
+            await message.nak(delay=wish.delay_s)
+        return "postponed"
 
     async def _failed(self, message: Msg, error: Exception) -> str:
         tries = message.metadata.num_delivered

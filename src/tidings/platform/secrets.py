@@ -8,15 +8,15 @@ import secrets
 from pathlib import Path
 
 
-def secret(data_dir: Path, name: str) -> str:
-    """The secret `name` (43 characters of base64url, 256 bits), made now if it is not there yet.
+def secret(data_dir: Path, name: str, fresh: str = "") -> str:
+    """The secret `name`, made now if it is not there yet: `fresh`, or 43 characters of base64url (256 bits).
 
     Safe when several processes ask for a new one at once: whoever links the file first decides.
     """
     given = os.environ.get(f"TIDINGS_SECRET_{name}".upper())
     if given:
         return given
-    return secret_file(data_dir, name, secrets.token_urlsafe(32).encode()).decode()
+    return secret_file(data_dir, name, (fresh or secrets.token_urlsafe(32)).encode()).decode()
 
 
 def secret_file(data_dir: Path, name: str, fresh: bytes) -> bytes:

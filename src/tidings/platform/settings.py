@@ -57,6 +57,10 @@ class Common(msgspec.Struct, kw_only=True, frozen=True):
     # Event partitions: the hot subjects end in hash(chatId) mod this. Change it only with streams drained.
     partitions: Annotated[int, Meta(ge=1, le=64)] = 4
 
+    # Origins (`http://10.0.0.5:8090`) that pushes may go to though they are in this network or without TLS: a push
+    # service of one's own. All others must be https and resolve to addresses of the internet.
+    inner_push_origins: list[str] = []
+
     # Deadlines: a client waits 10 s, so a call inside waits at most 5, and a store at most 3.
     request_timeout_s: Seconds = 10.0
     rpc_timeout_s: Seconds = 5.0

@@ -1,5 +1,6 @@
 """HTTP routes of user-service: decode, call one action, encode."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import msgspec
@@ -23,10 +24,10 @@ from tidings.contracts.times import from_datetime, rfc3339_or_none
 from tidings.platform.bus import Bus
 from tidings.platform.cursors import Cursors
 from tidings.platform.http import Caller
+from tidings.platform.outer import is_outer
 from tidings.platform.redis import UNREACHABLE, Client
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2
-from tidings.user.endpoint import is_outer
 from tidings.user.erase import Erasure
 from tidings.user.people import People
 from tidings.user.profile import Privacy
@@ -61,7 +62,7 @@ class Keys(msgspec.Struct):
 
 
 class Subscription(msgspec.Struct):
-    endpoint: Annotated[str, Meta(pattern=r"^https://", max_length=2048)]
+    endpoint: Annotated[str, Meta(pattern=r"^https?://", max_length=2048)]
     keys: Keys
 
 
@@ -73,7 +74,7 @@ class DeviceBody(msgspec.Struct):
 
 def routes(
     *, store: Store, people: People, bus: Bus, redis: Client, namespace: str, cursors: Cursors, limits: Limits,
-    media: "Peers[MediaServiceAsyncStub]", erasure: Erasure,
+    media: "Peers[MediaServiceAsyncStub]", erasure: Erasure, inner_push_origins: Sequence[str] = (),
 ) -> list[Router]:  # fmt: skip
     """The routes under /api/v1."""
 
@@ -140,7 +141,7 @@ def routes(
     async def add_device(data: DeviceBody, caller: Caller) -> Response[dict[str, Any]]:
         if (data.token is None) == (data.subscription is None) or (data.kind == "fcm") != (data.token is not None):
             raise invalid("kind", "fcm takes a token, webpush a subscription")
-        if data.subscription is not None and not is_outer(data.subscription.endpoint):
+        if data.subscription is not None and not is_outer(data.subscription.endpoint, inner_push_origins):
             raise invalid("subscription.endpoint", "must be the address of a push service on the internet")
         address = data.token if data.token is not None else msgspec.json.encode(data.subscription).decode()
         device, added = await store.add_device(caller.user_id, caller.session_id, data.kind, address)

@@ -58,6 +58,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
                     limits=limits,
                     media=media,
                     erasure=erasure,
+                    inner_push_origins=settings.inner_push_origins,
                 ),
                 grpc=[lambda server: add_UserServiceServicer_to_server(UserRpc(store, people, erasure), server)],
                 checks={

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -29,6 +29,9 @@ _PRIVACY_COLUMNS = {
     "groups": "add_to_groups",
     "read_receipts": "read_receipts",
 }
+
+
+DEVICES_MOST: Final = 32  # push targets of a person; the oldest go: one message must not mean thousands of calls
 
 
 class Device(msgspec.Struct, kw_only=True):
@@ -201,6 +204,11 @@ class Store:
             " ON CONFLICT (user_id, kind, address) DO UPDATE SET session_id = excluded.session_id"
             " RETURNING *, (xmax = 0) AS added",
             new_id(), user_id, session_id, kind, address,
+        )  # fmt: skip
+        await self._pool.execute(
+            "DELETE FROM devices WHERE id IN (SELECT id FROM devices WHERE user_id = $1"
+            " ORDER BY created_at DESC, id DESC OFFSET $2)",
+            user_id, DEVICES_MOST,
         )  # fmt: skip
         return _device(row), bool(row and row["added"])
 

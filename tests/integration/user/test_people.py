@@ -14,6 +14,7 @@ from tidings.platform.redis import connect
 from tidings.rpc.v1 import media_pb2, user_pb2
 from tidings.rpc.v1.media_pb2_grpc import MediaServiceServicer, add_MediaServiceServicer_to_server
 from tidings.rpc.v1.user_pb2_grpc import UserServiceStub
+from tidings.user.store import DEVICES_MOST
 
 OPEN = {
     "lastSeen": "everyone", "online": "everyone", "avatar": "everyone", "about": "everyone", "groups": "everyone",
@@ -159,3 +160,27 @@ async def test_a_push_target_belongs_to_a_session(world: World) -> None:
     assert len((await one.ask("GET", "/users/me/devices"))["items"]) == 1
     await one.ask("DELETE", f"/users/me/devices/{targets[0].id}", gives=204)
     assert (await one.ask("GET", "/users/me/devices"))["items"] == []
+
+
+async def test_push_targets_are_bounded_and_the_oldest_go(world: World) -> None:
+    ann = world.user.as_(await world.person())
+    for n in range(DEVICES_MOST + 2):
+        await ann.ask("POST", "/users/me/devices", {"kind": "fcm", "token": f"t{n}"}, gives=201)
+    assert len((await ann.ask("GET", "/users/me/devices"))["items"]) == DEVICES_MOST
+    await ann.ask("POST", "/users/me/devices", {"kind": "fcm", "token": "t0"}, gives=201)  # it had gone
+    await ann.ask("POST", "/users/me/devices", {"kind": "fcm", "token": f"t{DEVICES_MOST + 1}"}, gives=200)
+
+
+async def test_a_push_service_of_ones_own_is_allowed_by_name(world: World) -> None:
+    ann = await world.person()
+    keys = {"p256dh": "B" * 87, "auth": "A" * 22}
+
+    def push(endpoint: str) -> dict[str, Any]:
+        return {"kind": "webpush", "subscription": {"endpoint": endpoint, "keys": keys}}
+
+    allowed = {"TIDINGS_INNER_PUSH_ORIGINS": "http://127.0.0.1:8090"}
+    async with world.instance("user", "user-2", wired=False, **allowed) as instance:
+        asker = instance.as_(ann)
+        await asker.ask("POST", "/users/me/devices", push("http://127.0.0.1:8090/x"), gives=201)
+        for other in ("http://127.0.0.1:8091/x", "http://push.example.com/x", "https://127.0.0.1:8090/x"):
+            assert await asker.code("POST", "/users/me/devices", push(other)) == "invalid_request"
