@@ -12,6 +12,14 @@ from tests.support.running import Stores, System, running_stores, running_system
 from tidings.contracts.events import STREAMS
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes run tests: a file stays in one, and so does all that breaks things while a clock runs."""
+    for item in items:
+        part = "chaos" if "chaos" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(part))
+
+
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     """PostgreSQL, MongoDB, Valkey, NATS and S3, as `tidings up --only stores` starts them."""

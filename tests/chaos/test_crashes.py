@@ -9,10 +9,12 @@ import pytest
 import websockets
 from tests.support.people import Person
 from tests.support.running import System
+from tests.support.waiting import eventually
 
 PAIRS = 4
 MESSAGES = 60
 RESEND_S = 2.0
+SERVED_AGAIN_S = 5.0
 
 
 class Sender:
@@ -21,6 +23,7 @@ class Sender:
     def __init__(self, person: Person, chat: str) -> None:
         self.person, self.chat = person, chat
         self.answered: dict[str, int] = {}
+        self.answered_at = 0.0
 
     async def run(self, half: asyncio.Event) -> None:
         names = [f"{number}-{uuid.uuid4().hex}" for number in range(MESSAGES)]
@@ -44,6 +47,7 @@ class Sender:
                     continue
                 if frame["type"] == "message.sent":
                     self.answered[name] = frame["seq"]
+                    self.answered_at = asyncio.get_running_loop().time()
                     return
                 if frame["type"] == "error":
                     assert frame["code"] in ("unavailable", "overloaded", "internal"), frame
@@ -86,5 +90,11 @@ async def test_nothing_answered_is_lost_when_it_is_killed(system: System, victim
         await half.wait()
         old = await asyncio.to_thread(system.kill, victim)
         await asyncio.to_thread(system.wait_replaced, victim, old)
+        replaced_at = asyncio.get_running_loop().time()
+        await eventually(
+            lambda: all(len(s.answered) == MESSAGES or s.answered_at > replaced_at for s in senders),
+            "everyone is served again",
+            SERVED_AGAIN_S,
+        )
     await asyncio.to_thread(system.wait_ready)
     check(pairs, senders)

@@ -115,10 +115,3 @@ def test_the_picture_of_a_group(ann: Person, ben: Person, eve: Person) -> None:
     ann.refused("PATCH", f"/chats/{group}", {"avatarMediaId": document["id"]}, code="unsupported_media")
     theirs = uploaded(eve, picture(), "e.png", "image/png")
     ann.refused("PATCH", f"/chats/{group}", {"avatarMediaId": theirs["id"]}, code="not_found")
-
-
-@pytest.mark.xfail(strict=True, reason="uploads in parts are not built yet")
-def test_a_large_file_goes_in_parts(ann: Person) -> None:
-    body = {"fileName": "film.bin", "mimeType": "application/octet-stream", "size": 20_000_000}
-    begun = ann.ask("POST", "/media/uploads", body, gives=201)
-    assert set(begun) == {"id", "partSize", "parts", "expiresAt"}

@@ -30,7 +30,7 @@ async def test_a_read_mark_implies_delivered(ann: Person, ben: Person) -> None:
     room = ann.group(ben)
     sent = ann.say(room)
     live = await ben.open()
-    await live.ask("message.read", "ack", chatId=room, seq=sent["seq"])
+    await live.say("message.read", chatId=room, seq=sent["seq"])
     await live.until("message.status.updated", status="read", chatId=room)
     shown = ann.chat(room)
     assert (shown["othersReadSeq"], shown["othersDeliveredSeq"]) == (sent["seq"], sent["seq"])

@@ -1,8 +1,8 @@
-"""HTTP: `POST /media/upload` and `GET /media/{id}`."""
+"""HTTP: uploads in one form and in parts, and `GET /media/{id}`."""
 
 from typing import Any
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from tidings.contracts.errors import ApiError
@@ -10,6 +10,7 @@ from tidings.contracts.ids import is_id
 from tidings.contracts.objects import Media
 from tidings.media.attach import Access
 from tidings.media.objects import Objects
+from tidings.media.parts import Begin, Complete, PartUploads, Upload
 from tidings.media.show import show
 from tidings.media.upload import Uploads
 from tidings.platform.http import Caller
@@ -17,7 +18,9 @@ from tidings.platform.http import Caller
 FORM_BYTES = 64 * 1024  # boundaries and headers around the file
 
 
-def routes(uploads: Uploads, access: Access, objects: Objects, upload_bytes: int) -> list[HTTPRouteHandler]:
+def routes(
+    uploads: Uploads, parts: PartUploads, access: Access, objects: Objects, upload_bytes: int
+) -> list[HTTPRouteHandler]:
     """The handlers."""
 
     @post(
@@ -32,11 +35,28 @@ def routes(uploads: Uploads, access: Access, objects: Objects, upload_bytes: int
         record = await uploads.receive(caller.user_id, content_type, aiter(request.stream()))
         return (await show([record], objects, caller.base_url))[0]
 
+    @post("/api/v1/media/uploads", status_code=201, summary="Begin an upload in parts")
+    async def begin(data: Begin, caller: Caller) -> Upload:
+        return await parts.begin(caller.user_id, data, caller.base_url)
+
+    @get("/api/v1/media/uploads/{media_id:str}", summary="The parts that are there, and fresh URLs")
+    async def resume(media_id: str, caller: Caller) -> Upload:
+        return await parts.show(caller.user_id, _id(media_id), caller.base_url)
+
+    @post("/api/v1/media/uploads/{media_id:str}/complete", status_code=201, summary="Join the parts")
+    async def complete(media_id: str, data: Complete, caller: Caller) -> Response[Media]:
+        record, made = await parts.complete(caller.user_id, _id(media_id), data.parts)
+        return Response((await show([record], objects, caller.base_url))[0], status_code=201 if made else 200)
+
     @get("/api/v1/media/{media_id:str}", summary="A file and its URLs")
     async def read(media_id: str, caller: Caller) -> Media:
-        if not is_id(media_id):
-            raise ApiError("not_found")
-        record = await access.open(media_id, caller.user_id)
+        record = await access.open(_id(media_id), caller.user_id)
         return (await show([record], objects, caller.base_url))[0]
 
-    return [upload, read]
+    return [upload, begin, resume, complete, read]
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ApiError("not_found")
+    return text

@@ -2,12 +2,13 @@
 
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BufferedRandom
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from xml.sax.saxutils import escape
 
 import httpx
 import obstore
@@ -20,6 +21,7 @@ from tidings.platform import logging, metrics
 
 _log = logging.get(__name__)
 
+CALL_TIMEOUT_S: Final = 20.0
 PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes as a part: what an upload holds in memory
 
 GATEWAY_PREFIX: Final = "/media"
@@ -108,6 +110,15 @@ class Objects:
         except BaseError as error:
             raise _unavailable(error) from error
 
+    async def head(self, key: str, most: int) -> bytes:
+        """The first bytes of an object."""
+        taken = b""
+        async for chunk in self.read(key):
+            taken += chunk
+            if len(taken) >= most:
+                break
+        return taken[:most]
+
     async def delete(self, *keys: str) -> None:
         """Remove objects; those not there are fine."""
         for key in keys:
@@ -131,31 +142,75 @@ class Objects:
         """Key and id of uploads in parts that were begun longer ago and never ended: what a killed process
         leaves, and no listing of objects shows."""
         before = datetime.now(UTC) - timedelta(seconds=age_s)
-        found = []
-        root = ET.fromstring((await self._call("GET", "", {"uploads": ""})).content)  # noqa: S314  our own store's
-        for upload in (element for element in root.iter() if element.tag.endswith("Upload")):
-            told = {item.tag.rpartition("}")[2]: item.text or "" for item in upload}
-            if told["Key"].startswith(self._folder) and datetime.fromisoformat(told["Initiated"]) < before:
-                found.append((told["Key"].removeprefix(self._folder), told["UploadId"]))
-        return found
+        begun = _elements(await self._call("GET", "", {"uploads": ""}), "Upload")
+        return [
+            (told["Key"].removeprefix(self._folder), told["UploadId"])
+            for told in begun
+            if told["Key"].startswith(self._folder) and datetime.fromisoformat(told["Initiated"]) < before
+        ]
 
     async def abort_parts(self, key: str, upload_id: str) -> None:
         """Drop such an upload."""
         await self._call("DELETE", self._folder + key, {"uploadId": upload_id})
 
-    async def _call(self, method: str, key: str, query: dict[str, str]) -> httpx.Response:
-        base = urlsplit(self._endpoint).path
-        path = f"{base}/{self._bucket}" + (f"/{quote(key)}" if key else "")
-        headers = signing.sign(
-            method, self._endpoint, path, query, datetime.now(UTC), self._region, self._access_key, self._secret_key
+    async def begin_parts(self, key: str) -> str:
+        """Begin an object that comes in parts; its id at the store."""
+        answer = await self._call("POST", self._folder + key, {"uploads": ""})
+        return _elements(answer, "InitiateMultipartUploadResult")[0]["UploadId"]
+
+    async def held_parts(self, key: str, upload_id: str) -> dict[int, tuple[str, int]] | None:
+        """Tag and size of the parts that are there, by number; None when there is no such upload (any more)."""
+        answer = await self._call("GET", self._folder + key, {"uploadId": upload_id, "max-parts": "1000"})
+        if answer.status_code == 404:
+            return None
+        return {
+            int(told["PartNumber"]): (told["ETag"].strip('"'), int(told["Size"])) for told in _elements(answer, "Part")
+        }
+
+    async def join_parts(self, key: str, upload_id: str, tags: list[str]) -> None:
+        """Make the parts 1, 2, ... the object, all or nothing."""
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{escape(tag)}&quot;</ETag></Part>"
+            for number, tag in enumerate(tags, 1)
         )
-        url = f"{self._endpoint.removesuffix(base)}{path}?{signing.query_string(query)}"
+        body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        await self._call("POST", self._folder + key, {"uploadId": upload_id}, body)
+
+    def part_urls(
+        self, key: str, upload_id: str, sizes: Sequence[int], base_url: str, now: datetime
+    ) -> tuple[list[str], datetime]:
+        """URLs under `base_url` that take the parts 1, 2, ..., each of just its size, and when they end."""
+        path, outer = self._path(self._folder + key), urlsplit(base_url)
+        urls = []
+        for number, size in enumerate(sizes, 1):
+            query = signing.presign(
+                "PUT", self._endpoint, path, {"partNumber": str(number), "uploadId": upload_id}, now,
+                int(self._lifetime.total_seconds()), self._region, self._access_key, self._secret_key, size,
+            )  # fmt: skip
+            urls.append(_outward(f"{self._origin}{path}?{query}", outer))
+        return urls, now + self._lifetime
+
+    @property
+    def _origin(self) -> str:
+        return self._endpoint.removesuffix(urlsplit(self._endpoint).path)
+
+    def _path(self, key: str) -> str:
+        return f"{urlsplit(self._endpoint).path}/{self._bucket}" + (f"/{quote(key)}" if key else "")
+
+    async def _call(self, method: str, key: str, query: dict[str, str], body: bytes = b"") -> httpx.Response:
+        path = self._path(key)
+        headers = signing.sign(
+            method, self._endpoint, path, query, datetime.now(UTC), self._region, self._access_key, self._secret_key,
+            body,
+        )  # fmt: skip
+        url = f"{self._origin}{path}?{signing.query_string(query)}"
         try:
-            async with httpx.AsyncClient(timeout=10) as client:
-                answer = await client.request(method, url, headers=headers)
+            async with httpx.AsyncClient(timeout=CALL_TIMEOUT_S) as client:
+                answer = await client.request(method, url, headers=headers, content=body or None)
         except httpx.HTTPError as error:
             raise _unavailable(error) from error
-        if answer.status_code >= 300 and answer.status_code != 404:
+        # Joining may fail after the status was sent: then the body is an error (S3 API Reference).
+        if (answer.status_code >= 300 and answer.status_code != 404) or b"<Error>" in answer.content[:200]:
             raise _unavailable(RuntimeError(f"{method} answered {answer.status_code}"))
         return answer
 
@@ -168,6 +223,13 @@ class Objects:
         signed = await obstore.sign_async(self._store, "GET", [self._folder + key for key in keys], self._lifetime)
         outer = urlsplit(base_url)
         return [_outward(url, outer) for url in signed], ends
+
+
+def _elements(answer: httpx.Response, name: str) -> list[dict[str, str]]:
+    """The children of each element called `name`, by their names."""
+    root = ET.fromstring(answer.content)  # noqa: S314  our own store's
+    found = [element for element in root.iter() if element.tag.rpartition("}")[2] == name]
+    return [{item.tag.rpartition("}")[2]: item.text or "" for item in element} for element in found]
 
 
 def _outward(url: str, outer: SplitResult) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from io import BufferedRandom
 from pathlib import Path
 from typing import IO
@@ -13,10 +14,11 @@ from typing import IO
 import msgspec
 
 from tidings.contracts.errors import ApiError
-from tidings.media import names
+from tidings.contracts.limits import Limits
+from tidings.media import names, sniff
 from tidings.media.events import Events
 from tidings.media.objects import Objects
-from tidings.media.record import Record
+from tidings.media.record import Record, most_bytes
 from tidings.media.settings import Settings
 from tidings.media.store import Store
 from tidings.platform import logging, metrics
@@ -39,8 +41,9 @@ class Found(msgspec.Struct):
 class Processing:
     """Finishes files, a few at a time. Owns the tasks it starts."""
 
-    def __init__(self, settings: Settings, store: Store, objects: Objects, events: Events) -> None:
+    def __init__(self, settings: Settings, limits: Limits, store: Store, objects: Objects, events: Events) -> None:
         self._settings = settings
+        self._limits = limits
         self._store = store
         self._objects = objects
         self._events = events
@@ -61,6 +64,13 @@ class Processing:
         task.add_done_callback(self._done)
         return task
 
+    async def soon(self, record: Record) -> Record:
+        """Finish a file; one that takes long is answered as it is, and goes on."""
+        task = self.start(record)
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(task), self._settings.answer_within_s)
+        return record
+
     def _done(self, task: "asyncio.Task[Record]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -78,14 +88,14 @@ class Processing:
         """Bring a `processing` file to `ready` or `failed`, and tell its owner."""
         try:
             async with self._slots:
-                fields = await (self._picture(record) if record.kind == "image" else self._as_it_is(record))
+                fields = await self._finished(record)
             done = await self._store.change(record.id, ["processing"], state="ready", **fields)
         except UnreadableError as error:
             _log.info("file refused", media=record.id, reason=str(error))
             done = await self.fail(record)
         if done is None:  # another instance was first
             return (await self._store.find([record.id])).get(record.id, record)
-        if record.kind == "image":
+        if record.incoming_key != done.key:
             with contextlib.suppress(ApiError):  # what stays is an orphan, swept later
                 await self._objects.delete(record.incoming_key)
         await self._events.updated(done)
@@ -97,6 +107,43 @@ class Processing:
         with contextlib.suppress(ApiError):
             await self._objects.delete(record.key, record.thumbnail_key)
         return done
+
+    async def _finished(self, record: Record) -> dict[str, object]:
+        known: dict[str, object] = {}
+        if record.upload_id:
+            record = await self._identified(record)
+            known = {"kind": record.kind, "mime_type": record.mime_type}
+        if record.kind == "image":
+            return known | await self._picture(record)
+        return known | await (self._moved(record) if record.upload_id else self._as_it_is(record))
+
+    async def _identified(self, record: Record) -> Record:
+        """What came in parts, by its first bytes, as `upload` does it while they pass."""
+        size = await self._objects.size(record.incoming_key)
+        if size is None or size != record.size:
+            raise UnreadableError("it has not the size that was told")
+        try:
+            found = sniff.classify(await self._objects.head(record.incoming_key, sniff.HEAD_BYTES), record.mime_type)
+        except ApiError as error:
+            if error.code != "unsupported_media":
+                raise
+            raise UnreadableError(error.detail) from None
+        if size > most_bytes(found.kind, self._limits):
+            raise UnreadableError(f"too large for {found.kind}")
+        return msgspec.structs.replace(record, kind=found.kind, mime_type=found.mime_type)
+
+    async def _moved(self, record: Record) -> dict[str, object]:
+        """To where it is shown, with the headers of what it turned out to be."""
+        digest = hashlib.sha256()
+
+        async def hashed() -> AsyncIterator[bytes]:
+            async for chunk in self._objects.read(record.incoming_key):
+                digest.update(chunk)
+                yield chunk
+
+        shown = names.disposition(record.file_name, inline=record.kind != "document")
+        await self._objects.put(record.key, hashed(), record.mime_type, shown)
+        return {"sha256": digest.hexdigest()}
 
     async def _as_it_is(self, record: Record) -> dict[str, object]:
         if record.sha256 is not None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from tidings.contracts.limits import Limits
 from tidings.media.sniff import Kind
 
 State = Literal["pending", "processing", "ready", "failed"]
@@ -30,11 +31,14 @@ class Record(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     created_at: int
     changed_at: int
     tries: int = 0
+    upload_id: str | None = None  # of a file that comes in parts: the object store's name for them
+    part_bytes: int = 0
 
     @property
     def incoming_key(self) -> str:
-        """Where the bytes as they were sent go. A picture's are never shown: they may tell where it was taken."""
-        return f"incoming/{self.id}" if self.kind == "image" else self.key
+        """Where the bytes as they were sent go. A picture's are never shown: they may tell where it was taken. What
+        comes in parts is known for what it is only when it is whole."""
+        return f"incoming/{self.id}" if self.kind == "image" or self.upload_id else self.key
 
     @property
     def key(self) -> str:
@@ -44,6 +48,16 @@ class Record(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     @property
     def thumbnail_key(self) -> str:
         return f"thumbnails/{self.id}"
+
+
+def most_bytes(kind: Kind, limits: Limits) -> int:
+    """How large a file of a kind may be."""
+    return {
+        "image": limits.image_bytes,
+        "audio": limits.audio_bytes,
+        "video": limits.video_bytes,
+        "document": limits.document_bytes,
+    }[kind]
 
 
 class Grant(msgspec.Struct, rename="camel", frozen=True):

@@ -11,6 +11,7 @@ from tidings.media import api
 from tidings.media.attach import Access
 from tidings.media.events import Events
 from tidings.media.objects import Objects
+from tidings.media.parts import PartUploads
 from tidings.media.process import Processing
 from tidings.media.rpc import MediaRpc
 from tidings.media.settings import Settings
@@ -55,16 +56,17 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             settings.namespace,
             settings.url_lifetime_s,
         )
-        processing = Processing(settings, store, objects, Events(events_bus, objects, settings.public_url))
+        processing = Processing(settings, limits, store, objects, Events(events_bus, objects, settings.public_url))
         stack.push_async_callback(processing.drain, settings.drain_timeout_s / 3)
-        uploads = Uploads(store, objects, processing, limits, settings.answer_within_s)
+        uploads = Uploads(store, objects, processing, limits)
+        parts = PartUploads(store, objects, processing, settings, limits)
         access = Access(store, chats)
         sweeping = asyncio.create_task(Sweeper(settings, store, objects, processing).run())
         stack.push_async_callback(_end, sweeping)
 
         rpc = MediaRpc(store, access, objects, settings.public_url)
         yield lifecycle.Servers(
-            routes=api.routes(uploads, access, objects, limits.upload_bytes),
+            routes=api.routes(uploads, parts, access, objects, limits.upload_bytes),
             grpc=[lambda server: add_MediaServiceServicer_to_server(rpc, server)],
             checks={"mongo": lambda: mongo.ping(database), "nats": events_bus.ping, "s3": objects.ping},
         )

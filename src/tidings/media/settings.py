@@ -8,6 +8,9 @@ class Settings(Common, kw_only=True, frozen=True):
 
     url_lifetime_s: Positive = 600  # contract: signed URLs live 10 min
 
+    part_bytes: Positive = 8 * 1024 * 1024  # of an upload in parts; S3 takes 5 MB and more
+    open_uploads: Positive = 50  # in parts, of one person at a time
+
     # The child process that decodes pictures. Its limits are what a hostile file can cost.
     workers: Positive = 2  # children at a time: the machine has two cores
     queue: Positive = 64  # uploads waiting for a child; beyond: `overloaded`
@@ -22,6 +25,7 @@ class Settings(Common, kw_only=True, frozen=True):
     # What a killed process or a client that went away left behind.
     sweep_interval_s: Seconds = 60.0
     pending_timeout_s: Positive = 3600  # an upload that never ended
+    parts_timeout_s: Positive = 86_400  # one in parts that nobody went on with
     processing_timeout_s: Positive = 300  # well past worker_timeout_s and the queue
     processing_tries: Positive = 3
     orphan_interval_s: Seconds = 86_400.0  # it lists the whole bucket

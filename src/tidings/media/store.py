@@ -57,10 +57,16 @@ class Store:
         """Forget an upload that never ended."""
         await self._media.delete_one({"_id": media_id, "state": {"$in": _UNFINISHED}})
 
-    async def claim_stale(self, state: str, before_ms: int) -> Record | None:
-        """Take one file that has stood in `state` since before `before_ms`; each goes to one caller."""
+    async def open_uploads(self, owner_id: str) -> int:
+        """How many files somebody has begun to send in parts (index `unfinished`)."""
+        return await self._media.count_documents({"state": "pending", "ownerId": owner_id, "uploadId": {"$ne": None}})
+
+    async def claim_stale(self, state: str, before_ms: int, *, in_parts: bool | None = None) -> Record | None:
+        """Take one file that has stood in `state` since before `before_ms`; each goes to one caller. `in_parts` asks
+        for those that come in parts, or for the others."""
+        which: Document = {} if in_parts is None else {"uploadId": {"$ne": None} if in_parts else None}
         document = await self._media.find_one_and_update(
-            {"state": state, "changedAt": {"$lt": before_ms}},
+            {"state": state, "changedAt": {"$lt": before_ms}, **which},
             {"$set": {"changedAt": now_ms()}, "$inc": {"tries": 1}},
             sort=[("changedAt", ASCENDING)],
             return_document=ReturnDocument.AFTER,

@@ -33,8 +33,7 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_interval_s)
             try:
                 await self.unfinished()
-                for key, upload_id in await self._objects.unfinished_parts(self._settings.pending_timeout_s):
-                    await self._objects.abort_parts(key, upload_id)
+                await self.leftover_parts()
                 if loop.time() >= orphans_due:
                     orphans_due = loop.time() + self._settings.orphan_interval_s
                     await self.orphans()
@@ -46,9 +45,10 @@ class Sweeper:
         """Finish or forget what stands still; returns how many."""
         count = 0
         now = now_ms()
-        while record := await self._store.claim_stale("pending", now - self._settings.pending_timeout_s * 1000):
-            await self._pending(record)
-            count += 1
+        for in_parts, age_s in ((False, self._settings.pending_timeout_s), (True, self._settings.parts_timeout_s)):
+            while record := await self._store.claim_stale("pending", now - age_s * 1000, in_parts=in_parts):
+                await self._pending(record)
+                count += 1
         while record := await self._store.claim_stale("processing", now - self._settings.processing_timeout_s * 1000):
             if record.tries > self._settings.processing_tries:
                 await self._processing.fail(record)
@@ -58,9 +58,20 @@ class Sweeper:
             count += 1
         return count
 
+    async def leftover_parts(self) -> None:
+        """Abort what came in parts and belongs to no upload that may still go on."""
+        old = await self._objects.unfinished_parts(self._settings.pending_timeout_s)
+        records = await self._store.find([key.rpartition("/")[2] for key, _ in old])
+        for key, upload_id in old:
+            record = records.get(key.rpartition("/")[2])
+            if record is None or record.state != "pending" or record.upload_id != upload_id:
+                await self._objects.abort_parts(key, upload_id)
+
     async def _pending(self, record: Record) -> None:
         # An object is there as a whole or not at all.
         if await self._objects.size(record.incoming_key) is None:
+            if record.upload_id:
+                await self._objects.abort_parts(record.incoming_key, record.upload_id)
             await self._store.drop(record.id)
             return
         stored = await self._store.change(record.id, ["pending"], state="processing")

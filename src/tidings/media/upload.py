@@ -1,7 +1,6 @@
 """An upload in one form: streamed into the object store while it arrives, with its record there before it."""
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -13,7 +12,7 @@ from tidings.media import names, sniff
 from tidings.media.multipart import Form
 from tidings.media.objects import Objects
 from tidings.media.process import Processing
-from tidings.media.record import Record
+from tidings.media.record import Record, most_bytes
 from tidings.media.store import Store
 from tidings.platform import logging
 
@@ -23,14 +22,11 @@ _log = logging.get(__name__)
 class Uploads:
     """Takes files in."""
 
-    def __init__(
-        self, store: Store, objects: Objects, processing: Processing, limits: Limits, answer_within_s: float
-    ) -> None:
+    def __init__(self, store: Store, objects: Objects, processing: Processing, limits: Limits) -> None:
         self._store = store
         self._objects = objects
         self._processing = processing
         self._limits = limits
-        self._answer_within_s = answer_within_s
 
     async def receive(self, owner_id: str, content_type: str, chunks: AsyncIterator[bytes]) -> Record:
         """Store the file of a form and finish it. One that takes long is answered while `processing`.
@@ -46,10 +42,7 @@ class Uploads:
             if error.code in ("unsupported_media", "invalid_request"):
                 await form.drain()
             raise
-        task = self._processing.start(record)
-        with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(task), self._answer_within_s)
-        return record
+        return await self._processing.soon(record)
 
     async def _store_file(self, owner_id: str, form: Form) -> Record:
         await form.open()
@@ -71,7 +64,7 @@ class Uploads:
             changed_at=now,
         )
         await self._store.insert(record)
-        body = _Body(head, form, self._most(found.kind))
+        body = _Body(head, form, min(self._limits.upload_bytes, most_bytes(found.kind, self._limits)))
         try:
             shown = names.disposition(record.file_name, inline=found.inline)
             await self._objects.put(record.incoming_key, body.chunks(), record.mime_type, shown)
@@ -87,15 +80,6 @@ class Uploads:
         if stored is None:
             raise ApiError("unavailable", "the upload took too long")
         return stored
-
-    def _most(self, kind: sniff.Kind) -> int:
-        of_kind = {
-            "image": self._limits.image_bytes,
-            "audio": self._limits.audio_bytes,
-            "video": self._limits.video_bytes,
-            "document": self._limits.document_bytes,
-        }
-        return min(self._limits.upload_bytes, of_kind[kind])
 
     async def _forget(self, record: Record) -> None:
         await self._objects.delete(record.incoming_key)

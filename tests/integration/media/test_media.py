@@ -27,6 +27,7 @@ from tests.support.waiting import eventually
 
 from tidings.contracts.events import MEDIA_UPDATED, MediaUpdatedEvent
 from tidings.contracts.ids import new_chat_id, new_id
+from tidings.contracts.limits import Limits
 from tidings.contracts.times import now_ms
 from tidings.devstack import envoy
 from tidings.devstack.envoy_config import Site
@@ -439,7 +440,7 @@ async def test_a_killed_upload_is_finished_or_forgotten(media: Media) -> None:
         bus.connect(settings.nats_url, settings.namespace, "test") as events_bus,
     ):
         store = Store(database)
-        processing = Processing(settings, store, objects, Events(events_bus, objects, "http://x"))
+        processing = Processing(settings, Limits(), store, objects, Events(events_bus, objects, "http://x"))
         sweeper = Sweeper(settings, store, objects, processing)
         nothing, half, whole, text, cursed = (
             record("pending"), record("processing"), record("pending"), record("pending", "document"),
@@ -470,19 +471,24 @@ async def test_a_killed_upload_is_finished_or_forgotten(media: Media) -> None:
 
 async def test_a_process_killed_in_an_upload_leaves_nothing(stores: Stores, namespace: str) -> None:
     chunk = bytes(1 << 20)
+    dead = asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
         for _ in range(12):
             yield chunk
-        await asyncio.sleep(60)
+        await dead.wait()
 
     async with running(stores, namespace) as killed:
+
+        async def begun() -> bool:
+            return len(await parts(killed)[1].unfinished_parts(-60)) == 1
+
         headers = {**killed.headers(ANN), "content-type": "multipart/form-data; boundary=x"}
         upload = asyncio.create_task(killed.http.post("/api/v1/media/upload", content=endless(), headers=headers))
-        await asyncio.sleep(1.5)  # two parts of it are in the object store
-        assert len(await parts(killed)[1].unfinished_parts(-60)) == 1
+        await eventually(begun, "parts of it are in the object store")
         killed.process.kill()
+        dead.set()
         with pytest.raises(httpx.HTTPError):
             await upload
         objects = parts(killed)[1]

@@ -80,26 +80,46 @@ export class Api {
   /** A file, with what has gone so far told to `progress` (0 to 1). Aborts with `signal`. */
   async upload<T>(file: Blob, name: string, progress: (share: number) => void, signal: AbortSignal): Promise<T> {
     const token = await this.session.token();
-    return await new Promise<T>((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      request.open("POST", "/api/v1/media/upload");
-      request.setRequestHeader("authorization", `Bearer ${token}`);
-      request.responseType = "json";
-      request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
-      request.onload = () => {
-        if (request.status < 300) resolve(request.response as T);
-        else {
-          if (request.status === 401) this.session.spoiled();
-          const code = (request.response as { code?: string } | null)?.code ?? "unavailable";
-          reject(new Refusal(request.status, code));
-        }
-      };
-      request.onerror = () => reject(new Refusal(0, "unreachable"));
-      request.onabort = () => reject(new Refusal(0, "cancelled"));
-      signal.addEventListener("abort", () => request.abort());
-      const form = new FormData();
-      form.append("file", file, name);
-      request.send(form);
-    });
+    const form = new FormData();
+    form.append("file", file, name);
+    const done = await transfer("POST", "/api/v1/media/upload", form, progress, signal, token);
+    if (done.status === 401) this.session.spoiled();
+    if (done.status >= 300) throw new Refusal(done.status, codeOf(done));
+    return done.response as T;
   }
+
+  /** A part of a file to where a signed URL says; answers its tag. */
+  async putPart(url: string, part: Blob, progress: (share: number) => void, signal: AbortSignal): Promise<string> {
+    const done = await transfer("PUT", url, part, progress, signal);
+    const tag = done.getResponseHeader("etag");
+    if (done.status >= 300 || !tag) throw new Refusal(done.status, "unavailable");
+    return tag;
+  }
+}
+
+function codeOf(done: XMLHttpRequest): string {
+  return (done.response as { code?: string } | null)?.code ?? "unavailable";
+}
+
+/** A request that tells how far it is, as `fetch` cannot. */
+function transfer(
+  method: string,
+  url: string,
+  body: Blob | FormData,
+  progress: (share: number) => void,
+  signal: AbortSignal,
+  token?: string,
+): Promise<XMLHttpRequest> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(method, url);
+    if (token) request.setRequestHeader("authorization", `Bearer ${token}`);
+    request.responseType = "json";
+    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.onload = () => resolve(request);
+    request.onerror = () => reject(new Refusal(0, "unreachable"));
+    request.onabort = () => reject(new Refusal(0, "cancelled"));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(body);
+  });
 }

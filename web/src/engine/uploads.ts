@@ -4,6 +4,7 @@ import { Refusal } from "../api/http";
 import type { Upload } from "../store/schema";
 import type { Content, Media } from "../sync/wire";
 import type { Engine } from "./engine";
+import { PARTS_FROM, sendInParts } from "./parts";
 
 const RETRY_MS = 5_000;
 const RETRIED = new Set(["unreachable", "unavailable", "overloaded", "internal", "rate_limited", "token_expired"]);
@@ -50,12 +51,12 @@ export class Uploader {
   async #send(upload: Upload, signal: AbortSignal): Promise<void> {
     const { store, api } = this.engine;
     try {
-      const media = await api.upload<Media>(
-        upload.file,
-        upload.fileName,
-        (share) => this.engine.progress(upload.id, share),
-        signal,
-      );
+      const progress = (share: number) => this.engine.progress(upload.id, share);
+      const media =
+        upload.file.size > PARTS_FROM
+          ? await sendInParts(api, store, upload, progress, signal)
+          : await api.upload<Media>(upload.file, upload.fileName, progress, signal);
+      if (media.state === "failed") throw new Refusal(415, "unsupported_media");
       await store.putBlob(`${media.id}:full`, upload.file, Date.now()).catch(() => undefined);
       if (!(await store.upload(upload.id))) return; // discarded meanwhile
       await this.engine.wish({

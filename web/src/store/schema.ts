@@ -57,7 +57,7 @@ export interface Upload {
   draft: Content;
   replyTo: string | null;
   createdAt: string;
-  mediaId?: string;
+  mediaId?: string; // of one in parts that has begun: it goes on where it was
   error?: string;
 }
 

@@ -165,6 +165,14 @@ export class Store {
     if (row) this.onChange({ chats: [row.chatId] });
   }
 
+  /** An upload in parts has a place at the server, or none any more. */
+  async placeUpload(id: string, mediaId: string | undefined): Promise<void> {
+    const tx = begin(this.db, "strict");
+    const upload = await tx.objectStore("uploads").get(id);
+    if (upload) await tx.objectStore("uploads").put({ ...upload, mediaId });
+    await tx.done;
+  }
+
   uploads(): Promise<Upload[]> {
     return this.db.getAll("uploads");
   }

@@ -12,7 +12,13 @@ import { Icon, IconButton } from "../icon";
 import { Dialog, Switch } from "../parts";
 import type { ThreadState } from "../thread/thread";
 
-const UPLOAD_MAX = 16 * 1024 * 1024;
+const MB = 1024 * 1024;
+
+/** How large a file of this kind may be (contract, limits). */
+function most(kind: string): number {
+  if (kind === "video") return 64 * MB;
+  return kind === "document" ? 100 * MB : 16 * MB;
+}
 
 export function FilesDialog(props: {
   row: ChatRow;
@@ -26,14 +32,14 @@ export function FilesDialog(props: {
   const original = useSignal(props.asDocument);
   const busy = useSignal(false);
   const pictures = files.value.some((file) => /^(image|video)\//.test(file.type));
-  const large = files.value.filter((file) => file.size > UPLOAD_MAX && !file.type.startsWith("image/"));
+  const large = files.value.filter((file) => file.size > most(file.type.startsWith("video/") ? "video" : "document"));
   const send = async () => {
     busy.value = true;
     const replyTo = props.state.replyTo.value?.message.messageId ?? null;
     try {
       for (const [i, file] of files.value.entries()) {
         const made = await prepare(file, i === 0 ? caption.value : "", original.value);
-        if (made.file.size > UPLOAD_MAX) say(t("error_too_large"));
+        if (made.file.size > most(made.draft.kind)) say(t("error_too_large"));
         else await actions.sendFile(props.row.id, made, i === 0 ? replyTo : null);
       }
       props.state.replyTo.value = null;
