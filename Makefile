@@ -118,6 +118,10 @@ lint: setup $(STAMPS)/web-packages ## Check style, types, imports and protos
 bench: setup ## Measure a short form of every load, on a system of its own. Some: make bench ARGS="a b --long"
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-web
+bench-web: setup web browser ## Measure the web client with 100,000 messages in its store
+	@$(BIN)/python -m bench.web $(ARGS)
+
 .PHONY: chaos
 chaos: setup ## Break everything while people chat, and check every promise. Options: make chaos ARGS="--seed 7 --seconds 1800"
 	@$(BIN)/python -m tests.chaos.run --seconds 300 $(ARGS)

@@ -71,7 +71,15 @@ def test_nothing_but_what_is_public_is_answered_without_a_token(system: System, 
 
 
 def test_what_is_public(system: System) -> None:
-    for path in ("/health", "/ready", "/api/v1/config", "/.well-known/jwks.json", "/openapi.json", "/"):
+    for path in (
+        "/health",
+        "/ready",
+        "/api/v1/config",
+        "/.well-known/jwks.json",
+        "/.well-known/assetlinks.json",
+        "/openapi.json",
+        "/",
+    ):
         answer = httpx.get(system.base_url + path)
         assert answer.status_code == 200, path
         assert answer.headers["x-content-type-options"] == "nosniff"

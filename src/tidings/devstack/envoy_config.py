@@ -146,11 +146,14 @@ def connection_manager(site: Site) -> Json:
     }
 
 
+GATEWAY_FILES = ("/openapi.json", "/api/v1/config", "/.well-known/assetlinks.json")
+
+
 def routes(site: Site) -> list[Json]:
     """First match wins. What no route names is not there."""
     found = [
         *(_open(path, "gateway") for path in ("/health", "/ready")),
-        *(_api({"path": path}, "gateway", site) for path in (*pages.FILES, "/openapi.json", "/api/v1/config")),
+        *(_api({"path": path}, "gateway", site) for path in (*pages.FILES, *GATEWAY_FILES)),
         *(_api({"path_separated_prefix": root}, "gateway", site) for root in (*pages.FOLDERS, *pages.PAGES)),
         _api({"path": "/.well-known/jwks.json"}, "auth", site),
         _socket(),

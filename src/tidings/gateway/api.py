@@ -1,5 +1,6 @@
 """What the gateway answers itself: configuration and the web client."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ GET  /ws                        Authorization: Bearer ...</pre>
 """
 
 
-def routes(limits: Limits, rates: Rates, client: Path | None, vapid_public_key: str) -> list[Any]:
-    """Public routes. `client`: the built web client; without it a small page stands at `/`."""
+def routes(
+    limits: Limits, rates: Rates, client: Path | None, vapid_public_key: str, android: Mapping[str, Sequence[str]]
+) -> list[Any]:
+    """Public routes. `client`: the built web client; without it a small page stands at `/`. `android`: apps by their
+    package name, with the SHA-256 fingerprints of the keys they are signed with."""
     told: dict[str, Any] = msgspec.to_builtins(limits) | {
         "rates": msgspec.to_builtins(rates),
         "vapidPublicKey": vapid_public_key,
@@ -45,9 +49,22 @@ def routes(limits: Limits, rates: Rates, client: Path | None, vapid_public_key: 
     def config() -> dict[str, Any]:
         return told
 
+    # Digital Asset Links: these apps may show this site without an address bar.
+    links = [
+        {
+            "relation": ["delegate_permission/common.handle_all_urls"],
+            "target": {"namespace": "android_app", "package_name": name, "sha256_cert_fingerprints": list(keys)},
+        }
+        for name, keys in android.items()
+    ]
+
+    @get("/.well-known/assetlinks.json", sync_to_thread=False, include_in_schema=False)
+    def asset_links() -> list[dict[str, Any]]:
+        return links
+
     @get("/", sync_to_thread=False, include_in_schema=False)
     def front() -> Response[str]:
         headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
         return Response(PAGE.replace("VERSION", __version__), media_type="text/html", headers=headers)
 
-    return [config, *([front] if client is None else web.routes(client))]
+    return [config, asset_links, *([front] if client is None else web.routes(client))]

@@ -15,6 +15,7 @@ PUBLIC: Final = frozenset(
         ("GET", "/ready"),
         ("GET", "/openapi.json"),
         ("GET", "/.well-known/jwks.json"),
+        ("GET", "/.well-known/assetlinks.json"),
         ("GET", "/api/v1/config"),
         ("GET", "/api/v1/dev/sms"),
         ("POST", "/api/v1/auth/request-otp"),

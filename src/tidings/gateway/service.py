@@ -39,7 +39,11 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         try:
             yield Servers(
                 routes=routes(
-                    limits, rates, web.found(settings.web_dir), vapid.public_key(vapid.load_key(settings.data_dir))
+                    limits,
+                    rates,
+                    web.found(settings.web_dir),
+                    vapid.public_key(vapid.load_key(settings.data_dir)),
+                    settings.android_apps,
                 ),
                 grpc=[lambda server: add_AuthorizationServicer_to_server(policy, server)],
                 checks=services.checks(),

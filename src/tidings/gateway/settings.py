@@ -22,4 +22,6 @@ class Settings(Common, kw_only=True, frozen=True):
     token_cache_s: Seconds = 10.0  # how long a validated token is not asked about again; a revocation drops it at once
     token_cache_size: Positive = 50_000
     web_dir: str = ""  # the built web client; empty: web/dist of this checkout, if it was built
+    # Package name to SHA-256 fingerprints, for /.well-known/assetlinks.json; a table of the settings file.
+    android_apps: dict[str, list[str]] = msgspec.field(default_factory=dict)
     stale_token_s: Seconds = 300.0  # while auth-service is away, tokens validated so recently still pass
