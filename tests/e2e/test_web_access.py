@@ -64,6 +64,17 @@ def test_axe_finds_nothing(fay: Visitor, place: str, scheme: Any) -> None:
     assert faults(fay.page) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_question_for_notifications(fay: Visitor, scheme: Any) -> None:
+    fay.page.emulate_media(color_scheme=scheme)
+    fay.page.goto(fay.url)
+    fay.open("Gus")
+    fay.page.evaluate("() => void Object.defineProperty(Notification, 'permission', { get: () => 'default' })")
+    fay.write("Will you answer?")
+    expect(fay.page.get_by_role("region", name="Notifications")).to_be_visible()
+    assert faults(fay.page) == []
+
+
 def test_axe_finds_nothing_before_signing_in(browser: Browser, system: System) -> None:
     context = browser.new_context(bypass_csp=True, locale="en-GB")
     page = context.new_page()

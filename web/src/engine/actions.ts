@@ -27,6 +27,7 @@ export function send(
   content: Content,
   more: { replyTo?: string | null; mentions?: string[]; expiresIn?: number } = {},
 ): Promise<void> {
+  state.wrote.value = true;
   return engine.wish({ in: "send", chatId, clientMsgId: unique(), content, createdAt: now(), ...more });
 }
 

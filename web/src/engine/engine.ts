@@ -119,6 +119,7 @@ export class Engine {
     this.#ceased();
     this.session.forget();
     this.uploader.stop();
+    void import("./push").then((push) => push.forget());
     batch(() => {
       state.phase.value = "out";
       state.chats.value = new Map();
@@ -209,6 +210,11 @@ export class Engine {
   async #refreshMe(): Promise<void> {
     const mine = await this.api.get<User>("/users/me").catch(() => null);
     if (mine) await this.setMe(mine);
+  }
+
+  /** There is something new, a push says. */
+  woken(): void {
+    this.#nudge();
   }
 
   #nudge(): void {

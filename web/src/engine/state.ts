@@ -21,6 +21,8 @@ export const typing = signal<ReadonlyMap<string, readonly string[]>>(new Map());
 export const presence = signal<ReadonlyMap<string, { online: boolean; lastSeen: string | null }>>(new Map());
 /** upload -> share gone, 0 to 1. */
 export const progress = signal<ReadonlyMap<string, number>>(new Map());
+/** The person wrote something since this page was opened. */
+export const wrote = signal(false);
 /** Set once the first list was read from the store. */
 export const loaded = signal(false);
 /** The local store took no more. */

@@ -48,6 +48,12 @@ export function t(key: Key, holes: Record<string, string | number> = {}): string
   });
 }
 
+/** The text of a key as it stands in the catalogue, for who fills it elsewhere. */
+export function entry(key: Key): string | Plural {
+  void locale.value;
+  return catalogue[key];
+}
+
 /** Whether a key exists: codes of refusals and notices become words where there are some. */
 export function has(key: string): key is Key & string {
   return key in en;

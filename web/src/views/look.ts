@@ -11,6 +11,7 @@ export interface Look {
   enterSends: boolean;
   autoDownload: boolean;
   notify: boolean;
+  askedNotify: boolean; // whether we asked, so that we do not ask again
 }
 
 const KEY = "tidings.look";
@@ -22,6 +23,7 @@ const DEFAULT: Look = {
   enterSends: matchMedia("(hover: hover) and (pointer: fine)").matches,
   autoDownload: true,
   notify: false,
+  askedNotify: false,
 };
 
 function load(): Look {

@@ -1,6 +1,10 @@
 /** The service worker: the app opens without a network, pushes become notifications, shared things are let in. */
 
 /// <reference lib="webworker" />
+
+import type { Push } from "./notice";
+import { changed, clicked, heard, pushed } from "./notices";
+
 declare const self: ServiceWorkerGlobalScope;
 
 const SHELL = `tidings-${__VERSION__}`;
@@ -103,67 +107,40 @@ async function renew(): Promise<Pair | { status: number; code: string }> {
   }
 }
 
+/** The access token, renewed if need be; null when nobody is signed in, or the server cannot be reached. */
+async function token(): Promise<string | null> {
+  if (pair && until - Date.now() > 60_000) return pair.accessToken;
+  const found = await renewOnce();
+  return "accessToken" in found ? found.accessToken : null;
+}
+
+function renewOnce(): NonNullable<typeof renewing> {
+  renewing ??= renew().finally(() => {
+    renewing = null;
+  });
+  return renewing;
+}
+
 self.addEventListener("message", (event) => {
-  const asked = event.data as { renew?: true; not?: string; forget?: true };
+  const asked = event.data as { renew?: true; not?: string; forget?: true; show?: Push };
   if (asked.forget) pair = null;
+  if (asked.show) event.waitUntil(heard(asked.show));
   if (!asked.renew) return;
   const left = Math.floor((until - Date.now()) / 1000);
   if (pair && pair.accessToken !== asked.not && left > 60) {
     event.ports[0]?.postMessage({ accessToken: pair.accessToken, expiresIn: left });
     return;
   }
-  renewing ??= renew().finally(() => {
-    renewing = null;
-  });
-  event.waitUntil(renewing.then((found) => event.ports[0]?.postMessage(found)));
+  event.waitUntil(renewOnce().then((found) => event.ports[0]?.postMessage(found)));
 });
-
-interface Push {
-  type: "message" | "read";
-  messageId?: string;
-  chatId: string;
-  seq: number;
-  senderName?: string;
-  chatName?: string;
-  text?: string | null;
-  badge?: number;
-}
 
 self.addEventListener("push", (event) => {
-  event.waitUntil(
-    (async () => {
-      const push = event.data?.json() as Push | undefined;
-      if (!push) return;
-      const badge = navigator as { setAppBadge?(count: number): Promise<void>; clearAppBadge?(): Promise<void> };
-      if (push.badge !== undefined) await (push.badge ? badge.setAppBadge?.(push.badge) : badge.clearAppBadge?.());
-      if (push.type === "read") {
-        for (const one of await self.registration.getNotifications({ tag: push.chatId })) one.close();
-        return;
-      }
-      const group = push.chatName && push.chatName !== push.senderName;
-      await self.registration.showNotification(push.chatName || push.senderName || "Tidings", {
-        body: group && push.senderName ? `${push.senderName}: ${push.text ?? ""}` : (push.text ?? ""),
-        tag: push.chatId,
-        icon: "/icons/icon-192.png",
-        badge: "/icons/icon-192.png",
-        data: { open: `/chat/${push.chatId}`, messageId: push.messageId },
-      });
-    })(),
-  );
+  const push = event.data?.json() as Push | undefined;
+  if (push) event.waitUntil(pushed(push, token));
 });
 
-self.addEventListener("notificationclick", (event) => {
-  event.notification.close();
-  const { open } = event.notification.data as { open: string };
-  event.waitUntil(
-    (async () => {
-      const pages = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-      const page = pages.find((one) => "focus" in one);
-      if (!page) return void (await self.clients.openWindow(open));
-      await page.focus();
-      page.postMessage({ open });
-    })(),
-  );
-});
+self.addEventListener("notificationclick", (event) => event.waitUntil(clicked(event.notification)));
 
-export {};
+self.addEventListener("pushsubscriptionchange", (event) =>
+  event.waitUntil(changed(event as PushSubscriptionChangeEvent, token)),
+);

@@ -3,11 +3,13 @@
 import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { drafts, isMuted, link, loaded, me, ordered, pending, presence, say, typing } from "../../engine/state";
+import { drafts, isMuted, link, loaded, me, ordered, pending, presence, say, typing, wrote } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
 import { brief, firstName, isSelf, nameOf, previewOf, refusal, tickOf, titleOf } from "../format";
 import { Icon, IconButton } from "../icon";
+import { look, setLook } from "../look";
+import { canNotify, turnOn } from "../notify";
 import { Avatar, ChatAvatar, Empty, Menu, MenuButton, type MenuItem, rove, Spinner } from "../parts";
 import { chatId, go } from "../route";
 import { Tick } from "../thread/tick";
@@ -83,6 +85,7 @@ export function ChatList() {
         )}
       </div>
       <Connection />
+      <AskNotify />
       {query.value.trim() ? <LazyResults query={query.value.trim()} onOpen={() => (query.value = "")} /> : <Chats />}
     </div>
   );
@@ -115,6 +118,27 @@ function Connection() {
         {text}
         {waiting > 0 && <small>{t("waiting", { n: waiting })}</small>}
       </span>
+    </div>
+  );
+}
+
+/** Asked once, when something was written to which an answer may come. */
+function AskNotify() {
+  const asked = look.value.notify || look.value.askedNotify;
+  if (asked || !wrote.value || !canNotify() || Notification.permission !== "default") return null;
+  return (
+    <div class="ask" role="region" aria-label={t("notifications")}>
+      <span>{t("askNotify")}</span>
+      <button
+        type="button"
+        class="button small"
+        onClick={() => void turnOn().catch((error) => say(refusal(actions.failure(error).code)))}
+      >
+        {t("turnOn")}
+      </button>
+      <button type="button" class="button quiet small" onClick={() => setLook({ askedNotify: true })}>
+        {t("notNow")}
+      </button>
     </div>
   );
 }

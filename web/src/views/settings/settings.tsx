@@ -13,6 +13,7 @@ import { type Look, look, setLook } from "../look";
 import { Avatar, Confirm, Empty, PanelHead, PersonAvatar, Spinner, Switch } from "../parts";
 import { PicturePick } from "../picture";
 import { back, go } from "../route";
+import { Notifications } from "./notifications";
 
 const oops = (error: unknown) => say(refusal(actions.failure(error).code));
 
@@ -250,38 +251,6 @@ function Looks() {
           on={it.autoDownload}
           onChange={(autoDownload) => setLook({ autoDownload })}
         />
-      </div>
-    </div>
-  );
-}
-
-function Notifications() {
-  const can = "Notification" in globalThis && "serviceWorker" in navigator;
-  const denied = useSignal(can && Notification.permission === "denied");
-  const change = async (on: boolean) => {
-    if (!on) return setLook({ notify: false });
-    const answer = await Notification.requestPermission();
-    denied.value = answer === "denied";
-    setLook({ notify: answer === "granted" });
-  };
-  return (
-    <div class="panel">
-      <PanelHead title={t("notifications")} onBack={() => back("/settings")} />
-      <div class="panel-body pad">
-        {can ? (
-          <>
-            <Switch
-              label={t("notifyHere")}
-              hint={t("notifyHereHint")}
-              on={look.value.notify && !denied.value}
-              disabled={denied.value}
-              onChange={(on) => void change(on)}
-            />
-            {denied.value && <p class="hint">{t("notifyDenied")}</p>}
-          </>
-        ) : (
-          <p class="hint">{t("notifyCannot")}</p>
-        )}
       </div>
     </div>
   );
