@@ -91,6 +91,8 @@ async def _talk(everyone: list[Api], chat_id: str, key: str, lines: list[people.
         if client_id in known:
             said.append(known[client_id])
             continue
+        if said:  # who speaks has read what was said
+            await api.post("/messages/read", {"messageIds": said[-1:]}, retry=True)
         body: dict[str, Any] = {"clientMsgId": client_id, "content": await _content(api, kind, rest, line)}
         if kind == "reply":
             body["replyTo"] = said[-1]
