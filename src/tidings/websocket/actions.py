@@ -3,6 +3,8 @@
 import asyncio
 from typing import Final
 
+from prometheus_client import Counter
+
 from tidings.contracts import frames
 from tidings.contracts.frames import ClientFrame
 from tidings.contracts.limits import Limits
@@ -11,6 +13,7 @@ from tidings.websocket.requests import Requests
 from tidings.websocket.sessions import Sessions
 from tidings.websocket.socket import Socket
 
+SHED: Final = Counter("tidings_shed_total", "Light work left undone because sends were waiting", ["what"])
 MOST_TASKS: Final = 2_000  # light work under way at once; beyond it is refused
 
 
@@ -37,6 +40,9 @@ class Actions:
                 self._people.subscribe(socket, frame, self._limits.presence_ids)
             case frames.PresenceUnsubscribe():
                 self._people.unsubscribe(socket, frame)
+            case frames.TypingStart() | frames.TypingStop() if self._requests.pressed:
+                SHED.labels("typing").inc()
+                socket.ack(frame)
             case frames.TypingStart() | frames.TypingStop() | frames.Auth():
                 self._begin(socket, frame)
 

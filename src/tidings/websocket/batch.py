@@ -44,6 +44,9 @@ class Batcher(Generic[Item]):
         self._wake.set()
         return True
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     async def run(self) -> None:
         """Work until cancelled."""
         while True:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.get(__name__)
 COALESCE_S: Final = 0.5
+PRESSED_ROUNDS: Final = 20  # of those, that changes of presence wait at most while sends are waiting
 QUERIES_A_CALL: Final = 1000
 TYPING_EVERY_S: Final = 1.0
 
@@ -46,10 +47,11 @@ class People:
         me: str,
         settings: Settings,
         epoch: Callable[[], str],
+        pressed: Callable[[], bool],
     ) -> None:
         self._hub, self._presence, self._users = hub, presence, users
         self._participants, self._bundles, self._bus = participants, bundles, bus
-        self._me, self._settings, self._epoch = me, settings, epoch
+        self._me, self._settings, self._epoch, self._pressed = me, settings, epoch, pressed
         self._arriving: list[Socket] = []
         self._arrived = asyncio.Event()
         self._leaving: asyncio.Queue[str] = asyncio.Queue()
@@ -158,12 +160,15 @@ class People:
         self._wake.set()
 
     async def tell(self) -> None:
-        """Answer subscriptions at once; changes are gathered for half a second."""
+        """Answer subscriptions at once; changes are gathered for half a second, and longer while sends are waiting."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if not self._asked:
-                await asyncio.sleep(COALESCE_S)
+            for _ in range(PRESSED_ROUNDS):
+                if not self._asked:
+                    await asyncio.sleep(COALESCE_S)
+                if self._asked or not self._pressed():
+                    break
             pairs = list(self._asked)
             self._asked = {}
             changed, self._changed = self._changed, set()

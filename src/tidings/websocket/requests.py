@@ -29,6 +29,7 @@ class Requests:
 
     def __init__(self, messages: "Peers[MessageServiceAsyncStub]", me: str, settings: Settings) -> None:
         self._messages, self._me = messages, me
+        self._pressed_items = settings.pressed_items
 
         def batchers(name: str, work: "type[_Call]", most: int, pause_s: float = 0.0) -> list[Batcher[Asked]]:
             return [
@@ -39,6 +40,11 @@ class Requests:
         self._sends = batchers("sends", _Sends, settings.batch_items)
         self._changes = batchers("changes", _Changes, settings.batch_items)
         self._marks = batchers("marks", _Marks, settings.queue_items, settings.marks_pause_ms / 1000)
+
+    @property
+    def pressed(self) -> bool:
+        """Whether sends wait in such number that lighter things had better not be done."""
+        return any(len(batcher) >= self._pressed_items for batcher in self._sends)
 
     def loops(self) -> list[Batcher[Asked]]:
         """The batchers, to be run."""

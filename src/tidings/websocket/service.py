@@ -97,7 +97,9 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
         participants = Participants(chats, settings.participants_age_s, settings.participants_kept)
         bundles = Bundles(client, presence, hub, me, new_id(), settings.namespace, resync)
         requests = Requests(messages, me, settings)
-        people = People(hub, presence, users, participants, bundles, events, me, settings, lambda: epoch)
+        people = People(
+            hub, presence, users, participants, bundles, events, me, settings, lambda: epoch, lambda: requests.pressed
+        )
         sessions = Sessions(auth, hub, settings)
         actions = Actions(requests, people, sessions, limits)
 

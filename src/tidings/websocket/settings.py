@@ -15,6 +15,7 @@ class Settings(Common, kw_only=True, frozen=True):
     batch_items: Positive = 200  # of one call to message-service
     marks_pause_ms: Positive = 20  # between two batches of watermarks: of those that come meanwhile the highest counts
     queue_items: Positive = 8_000  # waiting for message-service before sends are refused as overloaded
+    pressed_items: Positive = 1_000  # sends waiting: from there typing is dropped and changes of presence wait
     participants_age_s: Seconds = 30.0
     participants_kept: Positive = 50_000
     session_check_s: Seconds = 60.0
