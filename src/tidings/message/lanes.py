@@ -240,8 +240,11 @@ class Lane:
                 for chat_id in {d["chatId"] for d in (*stored, *rest)}:
                     self._chats.drop(chat_id)
             if stored:
-                origins = {entries[i].document["_id"]: entries[i].origin for i in ready[:stored_count]}
-                await self._publish_in_order(stored, origins, (in_flight, token))
+                if in_flight.held > self._settings.unpublished_batches:
+                    in_flight.leave(token)
+                else:
+                    origins = {entries[i].document["_id"]: entries[i].origin for i in ready[:stored_count]}
+                    await self._publish_in_order(stored, origins, (in_flight, token))
                 token = 0
         finally:
             if token and not stored_count:
@@ -266,6 +269,9 @@ class Lane:
         self._spawn(self._settle(batches, acks, token))
 
     def _publish_soon(self, stored: list[Document], origins: dict[str, str | None], token: object) -> None:
+        if len(self._publishing) > self._settings.unpublished_batches:
+            return  # NATS is away, and what is unpublished is in the log
+
         async def work() -> None:
             await self._settle(await self._publisher.batches(stored, origins), [], token)
 

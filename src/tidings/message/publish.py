@@ -23,6 +23,11 @@ class Publisher:
     def __init__(self, bus: Bus, store: Store, partitions: int) -> None:
         self._bus, self._store, self._partitions = bus, store, partitions
 
+    @property
+    def reachable(self) -> bool:
+        """Whether NATS is there at this moment."""
+        return self._bus.connected
+
     async def publish(self, documents: list[Document], origins: dict[str, str | None]) -> None:
         """Publish entries and return when JetStream has them all; tries until it works.
 

@@ -78,6 +78,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         tasks = [
             background("lanes", lanes.run()),
             background("checkpoint", writer.keep()),
+            background("catching up", writer.catch_up()),
             background("receipts", receipts.run()),
             background("receipts of groups", receipts.tell()),
             background("expiry", _expire(store)),

@@ -24,6 +24,7 @@ from tidings.platform import logging
 _log = logging.get(__name__)
 TAKEOVERS = Counter("tidings_message_takeovers_total", "Writers taken over after they died")
 LOST = Counter("tidings_message_leases_lost_total", "Leases that another writer took while we lived")
+CATCH_UP_S = 1.0
 UNPUBLISHED = Gauge("tidings_message_unpublished_batches", "Stored batches whose events are not acknowledged yet")
 
 
@@ -43,32 +44,65 @@ class Lease:
         return self._clock() < self._until - self._margin_s
 
 
+Span = tuple[str, str]  # the first and the last id
+
+
 class InFlight:
-    """Ids of batches that are stored or being stored and not yet published. Without I/O."""
+    """Ids of batches that are stored or being stored and not yet published. Without I/O.
+
+    Those that wait for NATS in too great number are left to the log: of them only the span of their ids is kept.
+    """
 
     def __init__(self) -> None:
-        self._first: dict[int, str] = {}
+        self._open: dict[int, Span] = {}
+        self._left: Span | None = None
+        self._taken: Span | None = None
         self._last = ""
         self._count = 0
 
     def begin(self, first: str, last: str) -> int:
         """A batch got the ids `first..last`, which are higher than all before."""
         self._count += 1
-        self._first[self._count] = first
+        self._open[self._count] = (first, last)
         self._last = last
         return self._count
 
     def done(self, batch: int) -> None:
         """Its events are acknowledged, or it stored nothing."""
-        self._first.pop(batch, None)
+        self._open.pop(batch, None)
+
+    def leave(self, batch: int) -> None:
+        """Its events are not kept here: they will be read from the log."""
+        first, last = self._open.pop(batch)
+        self._left = (min(first, self._left[0]), max(last, self._left[1])) if self._left else (first, last)
+
+    def take_left(self) -> "Span | None":
+        """The span to publish from the log now; the same until `left_published`."""
+        if self._taken is None:
+            self._taken, self._left = self._left, None
+        return self._taken
+
+    def left_published(self) -> None:
+        """All of the span that was taken is acknowledged."""
+        self._taken = None
+
+    @property
+    def held(self) -> int:
+        """Batches whose events are in memory."""
+        return len(self._open)
 
     def through(self) -> str:
-        """Every id up to this one is published. An id just below the oldest in flight is written as that id
-        with its last character taken away, which sorts before it and after every smaller one."""
-        return min(self._first.values())[:-1] if self._first else self._last
+        """Every id up to this one is published."""
+        spans = [*self._open.values(), *(span for span in (self._left, self._taken) if span)]
+        return below(min(first for first, _ in spans)) if spans else self._last
 
     def __len__(self) -> int:
-        return len(self._first)
+        return len(self._open) + (self._left is not None) + (self._taken is not None)
+
+
+def below(id_: str) -> str:
+    """An id just below this one: without its last character it sorts before it and after every smaller one."""
+    return id_[:-1]
 
 
 def boot_clock() -> float:
@@ -129,6 +163,21 @@ class Writer:
             except PyMongoError as error:
                 _log.warning("checkpoint failed", error=repr(error))
 
+    async def catch_up(self) -> None:
+        """Publish what was left to the log while NATS was away, once it is back. For ever."""
+        while True:
+            await asyncio.sleep(CATCH_UP_S)
+            writer, in_flight = self.id, self.in_flight  # a lost lease replaces both
+            if not self._publisher.reachable or (span := in_flight.take_left()) is None:
+                continue
+            try:
+                count = await self._publish_again(writer, below(span[0]), through=span[1])
+            except PyMongoError as error:
+                _log.warning("what was left to the log cannot be read yet", error=repr(error))
+                continue
+            in_flight.left_published()
+            _log.info("published what was left to the log", writer=writer, entries=count)
+
     async def recover(self, *, slot_is_ours: bool = False) -> None:
         """Publish what dead writers left. With `slot_is_ours` the last holder of our instance name is surely dead."""
         for found in await self._store.abandoned(now_ms(), self._instance if slot_is_ours else None):
@@ -157,10 +206,12 @@ class Writer:
             until = self._lease_until() if not done else 0
             await self._store.checkpoint(self.id, self.in_flight.through(), until if done else 0, close=done)
 
-    async def _publish_again(self, writer: str, after_id: str) -> int:
+    async def _publish_again(self, writer: str, after_id: str, *, through: str | None = None) -> int:
         count = 0
         chunk = []
         async for document in self._store.written_after(writer, after_id):
+            if through is not None and document["_id"] > through:
+                break
             chunk.append(document)
             if len(chunk) == 200:
                 count += await self._redo(chunk)

@@ -182,3 +182,25 @@ async def converse(seed: int, trouble: float, removal: bool) -> None:
 @given(seed=st.integers(0, 2**32), trouble=st.sampled_from([0.0, 0.1, 0.3]), removal=st.booleans())
 def test_two_instances_never_lose_double_or_reorder(seed: int, trouble: float, removal: bool) -> None:
     asyncio.run(converse(seed, trouble, removal))
+
+
+class Unheard(Told):
+    """A publisher whose events NATS never acknowledges."""
+
+    async def finish(self, batches: list[Document], _: Any) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_events_that_nats_does_not_take_are_left_to_the_log() -> None:
+    log, pen = Log(random.Random(1), 0.0), Pen("w")
+    known = Known(log, {"a": Seat(role="member", joined_seq=1, left_seq=0)})
+    told, options = Unheard(), Settings(lanes=1, batch_entries=1, unpublished_batches=3)
+    lanes = Lanes(log, known, pen, told, options)  # type: ignore[arg-type]
+    working = asyncio.create_task(lanes.run())
+    for number in range(20):
+        await lanes.append(entry("x", "a", f"{number:03d}"))
+    working.cancel()
+    assert pen.in_flight.held == options.unpublished_batches
+    assert len(told.seen) == options.unpublished_batches, "sent on all the same"
+    assert pen.in_flight.take_left() == ("w-000004", "w-000020")
+    assert pen.in_flight.through() < "w-000001", "the checkpoint went past what is not published"
