@@ -20,7 +20,7 @@ step = @printf '%s  %s ...\n' "$$(date +%T)" '$(1)'; began=$$(date +%s); ( $(2) 
 
 .PHONY: help
 help: ## List the tasks
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 ## Set-up ---------------------------------------------------------------------------------------------------------
 
@@ -115,8 +115,23 @@ lint: setup $(STAMPS)/web-packages ## Check style, types, imports and protos
 	$(call step,buf breaking,.ci/buf-breaking)
 
 .PHONY: bench
-bench: setup ## Measure a short form of every load, on a system of its own. Some: make bench ARGS="a b --long"
+bench: setup ## Measure a short form of every load, on a system of its own. Some: make bench ARGS="a b --json FILE"
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-%: setup ## Measure one load in full: bench-a, bench-d, ...; all: make bench ARGS="--long". Which: make bench ARGS=--help
+	@$(BIN)/python -m bench $* --long $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: setup $(STAMPS)/synapse ## Measure ejabberd and Synapse beside Tidings. Options: make bench-peers ARGS="--json FILE"
+	@$(BIN)/python -m bench.peers $(ARGS)
+
+# ejabberd is Debian's, unpacked by the bench itself. A peer that cannot be had is named, and the others are measured.
+SYNAPSE := matrix-synapse[postgres]==1.163.2
+
+$(STAMPS)/synapse: | $(STAMPS)/installed
+	$(call step,Installing Synapse into .cache/synapse,$(UV) venv --quiet --allow-existing --python $(BIN)/python .cache/synapse && \
+		VIRTUAL_ENV=.cache/synapse $(UV) pip install --quiet '$(SYNAPSE)' || echo 'Synapse could not be installed: going on without it')
+	@mkdir -p $(@D) && touch $@
 
 .PHONY: bench-web
 bench-web: setup web browser ## Measure the web client with 100,000 messages in its store

@@ -4,60 +4,74 @@ import asyncio
 import json
 import random
 import time
-from pathlib import Path
-
-import httpx
 
 from bench import people
-from bench.figures import Figures, Usage, percentiles
+from bench.figures import Figures, delivery, percentiles
+from bench.target import Target
 
 PAIRS = 50
 SETTLE_S = 10.0
 
 
-async def measure(url: str, data_dir: Path | None, *, rate: float = 500, seconds: float = 20) -> Figures:
-    """Percentiles from the intended time to the receipt."""
-    due: dict[str, float] = {}
-    latencies: list[float] = []
-    errors: list[str] = []
+class Ledger:
+    """What was sent and when it should have been, and what arrived."""
 
-    def received(raw: bytes) -> None:
-        if raw.startswith(b'{"type":"message.new"') and (frame := json.loads(raw))["kind"] == "message":
-            intended = due.pop(frame["clientMsgId"], None)
-            if intended is not None:
-                latencies.append(time.perf_counter() - intended)
+    def __init__(self) -> None:
+        self.due: dict[str, float] = {}
+        self.latencies: list[float] = []
+        self.errors: list[str] = []
+        self.doubled = self.disordered = 0
+        self._last_seq: dict[str, int] = {}
 
-    def answered(raw: bytes) -> None:
+    def on_receiver(self, raw: bytes) -> None:
+        if not raw.startswith(b'{"type":"message.new"') or (frame := json.loads(raw))["kind"] != "message":
+            return
+        intended = self.due.pop(frame["clientMsgId"], None)
+        if intended is None:
+            self.doubled += 1
+            return
+        self.latencies.append(time.perf_counter() - intended)
+        self.disordered += frame["seq"] <= self._last_seq.get(frame["chatId"], 0)
+        self._last_seq[frame["chatId"]] = frame["seq"]
+
+    def on_sender(self, raw: bytes) -> None:
         if raw.startswith(b'{"type":"error"'):
-            errors.append(raw[:200].decode())
+            self.errors.append(raw[:200].decode())
 
+
+async def measure(target: Target, *, rate: float = 500, seconds: float = 20) -> Figures:
+    """Percentiles from the intended time to the receipt."""
+    ledger = Ledger()
     senders: list[tuple[people.Socket, str]] = []
-    async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=20) as client:
+    receivers: list[people.Socket] = []
+    async with target.client() as client:
         everyone = await people.sign_in_many(client, PAIRS * 2)
         for a, b in zip(everyone[::2], everyone[1::2], strict=True):
             chat = await people.direct(client, a, b)
-            await people.connect(url, b, received)
-            senders.append((await people.connect(url, a, answered), chat))
-    dice, usage, name, number = random.Random(1), Usage(data_dir), f"{time.time():.0f}", 0
+            receivers.append(await people.connect(target.url, b, ledger.on_receiver))
+            senders.append((await people.connect(target.url, a, ledger.on_sender), chat))
+    target.say(f"measuring for {seconds:.0f} s")
+    dice, usage, name, number = random.Random(1), target.usage(), f"{time.time():.0f}", 0
     at = began = time.perf_counter()
     while at < began + seconds:
         at += dice.expovariate(rate)
         await asyncio.sleep(max(0.0, at - time.perf_counter()))
         socket, chat = senders[number % len(senders)]
         key = f"{name}-{number}"
-        due[key] = at
+        ledger.due[key] = at
         socket.say(people.send_frame(chat, key, "x" * 100))
         number += 1
-    used = usage.taken()
+    used = usage.taken(number)
     end = time.perf_counter() + SETTLE_S
-    while due and time.perf_counter() < end:
+    while ledger.due and time.perf_counter() < end:
         await asyncio.sleep(0.05)
+    people.hang_up([*receivers, *(socket for socket, _ in senders)])
     return {
         "load": f"open loop, {rate:.0f} messages/s (Poisson) over {PAIRS} pairs",
         "sent": number,
-        **percentiles(latencies),
-        "lost": len(due),
-        "errors": len(errors),
-        "first_errors": errors[:3],
+        **percentiles(ledger.latencies),
+        **delivery(lost=len(ledger.due), doubled=ledger.doubled, disordered=ledger.disordered),
+        "errors": len(ledger.errors),
+        "first_errors": ledger.errors[:3],
         **used,
     }

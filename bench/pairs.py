@@ -6,12 +6,12 @@ Closed loop: an answer lets the next message go. Receivers acknowledge each mess
 import asyncio
 import json
 import time
-from pathlib import Path
 
 import httpx
 
 from bench import people
-from bench.figures import Figures, Usage, percentiles
+from bench.figures import Figures, aims, delivery, percentiles
+from bench.target import Target
 
 TEXT = "x" * 100
 SETTLE_S = 10.0
@@ -69,53 +69,81 @@ class Pair:
 
 
 class Run:
-    """What all pairs count into."""
+    """All pairs of a load, and what they count into."""
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: int, acks: bool) -> None:
         self.name = f"{time.time():.0f}"
         self.sending = self.measuring = False
         self.latencies: list[float] = []
         self.errors: list[str] = []
         self.received = self.doubled = self.disordered = 0
+        self.pairs = [Pair(number, acks, self) for number in range(pairs)]
+
+    async def prepare(self, target: Target) -> None:
+        """Sign everyone in and connect them."""
+        async with target.client() as client:
+            for start in range(0, len(self.pairs), 5):
+                await asyncio.gather(*(pair.prepare(client, target.url) for pair in self.pairs[start : start + 5]))
+
+    def start(self, in_flight: int) -> None:
+        """Let each pair have so many on their way."""
+        self.sending = True
+        for pair in self.pairs:
+            for _ in range(in_flight):
+                pair.send()
+
+    async def measure(self, seconds: float) -> float:
+        """Messages received in a second; latencies are kept meanwhile."""
+        before, began = self.received, time.perf_counter()
+        self.measuring = True
+        await asyncio.sleep(seconds)
+        self.measuring = False
+        return (self.received - before) / (time.perf_counter() - began)
+
+    async def finish(self) -> None:
+        """Send no more and wait for what is on its way."""
+        self.sending = False
+        end = time.perf_counter() + SETTLE_S
+        while any(pair.sent_at for pair in self.pairs) and time.perf_counter() < end:
+            await asyncio.sleep(0.05)
+
+    def close(self) -> None:
+        """Hang up."""
+        people.hang_up([socket for pair in self.pairs for socket in (pair.a, pair.b)])
+
+    def faults(self) -> Figures:
+        """Loss, repetition, order and refusals, once finished."""
+        lost = sum(len(pair.sent_at) for pair in self.pairs)
+        found = delivery(lost=lost, doubled=self.doubled, disordered=self.disordered)
+        return found | {"errors": len(self.errors), "first_errors": self.errors[:3]}
 
 
 async def measure(
-    url: str, data_dir: Path | None, *, pairs: int = 50, in_flight: int = 8, acks: bool = True, seconds: float = 20,
-    warm_up: float = 5,
+    target: Target, *, pairs: int = 50, in_flight: int = 8, acks: bool = True, seconds: float = 20, warm_up: float = 5,
+    rate_aim: float = 0, p50_aim_ms: float = 0, p99_aim_ms: float = 0,
 ) -> Figures:  # fmt: skip
     """Messages a second, percentiles from send to receipt, and what went wrong."""
-    run = Run()
-    found = [Pair(number, acks, run) for number in range(pairs)]
-    async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=20) as client:
-        for start in range(0, pairs, 5):
-            await asyncio.gather(*(pair.prepare(client, url) for pair in found[start : start + 5]))
-    run.sending = True
-    for pair in found:
-        for _ in range(in_flight):
-            pair.send()
+    run = Run(pairs, acks)
+    await run.prepare(target)
+    run.start(in_flight)
     await asyncio.sleep(warm_up)
-    usage, before, began = Usage(data_dir), run.received, time.perf_counter()
-    run.measuring = True
-    await asyncio.sleep(seconds)
-    run.measuring = run.sending = False
-    rate = (run.received - before) / (time.perf_counter() - began)
-    used = usage.taken()
-    end = time.perf_counter() + SETTLE_S
-    while any(pair.sent_at for pair in found) and time.perf_counter() < end:
-        await asyncio.sleep(0.05)
-    for pair in found:
-        for socket in (pair.a, pair.b):
-            if socket.transport is not None:
-                socket.transport.disconnect()
+    target.say(f"measuring for {seconds:.0f} s")
+    usage, before = target.usage(), run.received
+    rate = await run.measure(seconds)
+    used = usage.taken(run.received - before)
+    await run.finish()
+    run.close()
+    found = percentiles(run.latencies)
     return {
         "load": f"{pairs} pairs, {in_flight} in flight, 100 bytes, delivered acks {'on' if acks else 'off'}",
         "messages_per_s": round(rate),
-        **percentiles(run.latencies),
+        **found,
         "received": run.received,
-        "lost": sum(len(pair.sent_at) for pair in found),
-        "doubled": run.doubled,
-        "disordered": run.disordered,
-        "errors": len(run.errors),
-        "first_errors": run.errors[:3],
+        **run.faults(),
+        "missed": aims(
+            (rate >= rate_aim, f"{rate:.0f} messages/s, aim {rate_aim:.0f}"),
+            (not p50_aim_ms or found["p50_ms"] <= p50_aim_ms, f"p50 {found.get('p50_ms')} ms, aim {p50_aim_ms:.0f}"),
+            (not p99_aim_ms or found["p99_ms"] <= p99_aim_ms, f"p99 {found.get('p99_ms')} ms, aim {p99_aim_ms:.0f}"),
+        ),
         **used,
     }

@@ -1,0 +1,1 @@
+"""Other servers under the same load, on the same machine, in the same run."""

@@ -1,0 +1,150 @@
+"""Load e: every socket is cut at once by kill -9 of websocket-service while messages wait for everyone.
+
+Each client does what ours does: connects again after full jitter over 5 s (doubled at each failure), then catches up
+with `/sync`. Meanwhile messages are sent over REST, which does not need the killed service, and are timed.
+"""
+
+import asyncio
+import random
+import time
+
+import httpx
+
+from bench import people
+from bench.figures import Figures, aims, percentiles
+from bench.target import Target
+from bench.writing import Pair, heads, pair_up, write
+
+JITTER_S = 5.0
+WAITING = 20
+SEND_EVERY_S = 0.05
+GIVE_UP_S = 120.0
+
+
+class Client:
+    """One person whose socket is cut; `synced_at` is when they had all that waited."""
+
+    def __init__(self, url: str, person: people.Person, chat: str, position: int, wanted: int) -> None:
+        self._url, self._person, self._chat = url, person, chat
+        self._position, self._wanted = position, wanted
+        self.socket: people.Socket
+        self.synced_at = 0.0
+        self.connected_at = 0.0
+        self.tries = self.turned_away = 0
+
+    async def connect(self) -> None:
+        self.socket = await people.connect(self._url, self._person, lambda _: None)
+
+    async def come_back(self, client: httpx.AsyncClient) -> None:
+        """From the cut to having everything."""
+        await self.socket.gone.wait()
+        wait_s = JITTER_S
+        while True:
+            await asyncio.sleep(random.uniform(0, wait_s))
+            self.tries += 1
+            try:
+                await self.connect()
+                self.connected_at = time.perf_counter()
+                break
+            except Exception:  # whatever way the handshake fails, a client tries again
+                wait_s = min(wait_s * 2, 60.0)
+        while self._wanted > 0:
+            await self._sync(client)
+        self.synced_at = time.perf_counter()
+
+    async def _sync(self, client: httpx.AsyncClient) -> None:
+        body = {"since": None, "positions": {self._chat: self._position}, "limit": 500}
+        answer = await client.post("/sync", json=body, headers=self._person.headers)
+        if answer.status_code in (429, 503):
+            self.turned_away += 1
+            wait_s = float(answer.headers.get("retry-after", "1"))
+            await asyncio.sleep(random.uniform(0.5, 1.5) * wait_s)
+            return
+        page = answer.raise_for_status().json()["log"].get(self._chat)
+        if page:
+            self._position = page["toSeq"]
+            self._wanted -= sum(item["senderId"] != self._person.id for item in page["items"])
+
+
+async def measure(target: Target, *, size: int = 500) -> Figures:
+    """Seconds until all have caught up, and percentiles of a send meanwhile."""
+    system = target.system()
+    pairs, chats = await pair_up(target, size)
+    before = await heads(target, pairs, chats)
+    clients = [
+        Client(target.url, person, chat, seq, WAITING)
+        for pair, chat, seq in zip(pairs, chats, before, strict=True)
+        for person in pair
+    ]
+    target.say(f"{WAITING} messages are written for each of {size:,} people")
+    await write(target, pairs, chats, WAITING)
+    for start in range(0, size, 32):
+        await asyncio.gather(*(client.connect() for client in clients[start : start + 32]))
+    limits = httpx.Limits(max_connections=100)
+    async with (
+        httpx.AsyncClient(base_url=f"{target.url}/api/v1", timeout=30, limits=limits) as rest,
+        target.client() as own,
+    ):
+        sends = _Sends(own, pairs[0], chats[0])
+        sending = asyncio.create_task(sends.run())
+        await asyncio.sleep(1)
+        target.say(f"{size:,} sockets are open: websocket-service is killed")
+        usage = target.usage()
+        old, cut_at = system.kill("websocket-1"), time.perf_counter()
+        done, late = await asyncio.wait([asyncio.create_task(c.come_back(rest)) for c in clients], timeout=GIVE_UP_S)
+        sending.cancel()
+        for task in late:
+            task.cancel()
+        failed = [task.exception() for task in done if task.exception()]
+    used = usage.taken()
+    system.wait_replaced("websocket-1", old)
+    people.hang_up([client.socket for client in clients])
+    took = [client.synced_at - cut_at for client in clients if client.synced_at]
+    last, found = max(took, default=GIVE_UP_S), percentiles(sends.took, "send_")
+    return {
+        "load": f"{size:,} sockets cut at once, {WAITING} messages waiting for each",
+        "first_back_s": round(min((c.connected_at for c in clients if c.connected_at), default=cut_at) - cut_at, 2),
+        "all_synced_s": round(last, 2),
+        "half_synced_s": round(sorted(took)[len(took) // 2], 2) if took else None,
+        "connects": sum(client.tries for client in clients),
+        "syncs_turned_away": sum(client.turned_away for client in clients),
+        **found,
+        "sends_failed": sends.failed,
+        "broken": [f"{size - len(took)} of {size} had not caught up after {GIVE_UP_S:.0f} s: {failed[:1]}"]
+        if len(took) < size
+        else [],
+        "missed": aims(
+            (last <= 10, f"all synced after {last:.1f} s, aim 10"),
+            (found.get("send_p99_ms", 1e9) < 1000, f"p99 of a send {found.get('send_p99_ms')} ms, aim 1,000"),
+        ),
+        **used,
+    }
+
+
+class _Sends:
+    """Messages of one person over REST, 20 a second, whatever happens."""
+
+    def __init__(self, client: httpx.AsyncClient, pair: Pair, chat: str) -> None:
+        self._client, self._headers, self._chat = client, pair[0].headers, chat
+        self.took: list[float] = []
+        self.failed = 0
+
+    async def run(self) -> None:
+        name, began = f"storm-{time.time():.0f}", time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(int(GIVE_UP_S / SEND_EVERY_S)):
+                at = began + number * SEND_EVERY_S
+                await asyncio.sleep(max(0.0, at - time.perf_counter()))
+                group.create_task(self._one(f"{name}-{number}", at))
+
+    async def _one(self, key: str, at: float) -> None:
+        body = {"clientMsgId": key, "content": "x" * 100}
+        try:
+            answer = await self._client.post(f"/chats/{self._chat}/messages", json=body, headers=self._headers)
+        except httpx.HTTPError:
+            self.failed += 1
+            return
+        if answer.is_success:
+            self.took.append(time.perf_counter() - at)
+        else:
+            self.failed += 1
