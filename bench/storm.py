@@ -92,7 +92,8 @@ async def measure(target: Target, *, size: int = 500) -> Figures:
         usage = target.usage()
         old, cut_at = system.kill("websocket-1"), time.perf_counter()
         done, late = await asyncio.wait([asyncio.create_task(c.come_back(rest)) for c in clients], timeout=GIVE_UP_S)
-        sending.cancel()
+        sends.stopped = True
+        await sending
         for task in late:
             task.cancel()
         failed = [task.exception() for task in done if task.exception()]
@@ -128,13 +129,17 @@ class _Sends:
         self._client, self._headers, self._chat = client, pair[0].headers, chat
         self.took: list[float] = []
         self.failed = 0
+        self.stopped = False
 
     async def run(self) -> None:
+        """Until `stopped`; returns when the last is answered."""
         name, began = f"storm-{time.time():.0f}", time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for number in range(int(GIVE_UP_S / SEND_EVERY_S)):
                 at = began + number * SEND_EVERY_S
                 await asyncio.sleep(max(0.0, at - time.perf_counter()))
+                if self.stopped:
+                    return
                 group.create_task(self._one(f"{name}-{number}", at))
 
     async def _one(self, key: str, at: float) -> None:
