@@ -22,7 +22,8 @@ from tests.support.browser import Visitor, Wire, running_browser
 from tests.support.running import System, running_system
 
 from bench import people
-from bench.figures import Figures, machine, save, show
+from bench.figures import Figures, save, show
+from bench.machine import machine
 
 BIG = "Everything"  # the chat with half of the messages
 AIMS = {  # free, slowed four times
