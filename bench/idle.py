@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 import resource
 
 from bench.crowd import Crowd, Job, Member, gathered
@@ -11,7 +10,7 @@ from bench.probe import Probe
 from bench.target import Target
 
 SOCKETS_EACH = 30  # of one person on one instance: the product's bound
-SOCKETS_A_CROWD = 5_000  # and a loopback address for each crowd: ports are counted per address
+PEOPLE_A_CROWD = 160  # and a loopback address for each crowd: ports are counted per address
 SETTLE_S = 5.0
 OTHER_FILES = 500  # of Envoy, besides two for every socket
 
@@ -24,14 +23,14 @@ async def measure(target: Target, *, sockets: int = 2_000, seconds: float = 10) 
             f"{sockets:,} instead of {wanted:,} sockets: Envoy needs two open files for each, more than `ulimit -n`"
         )
     async with target.client() as client:
-        everyone = await target.crowd(client, math.ceil(sockets / SOCKETS_EACH))
+        everyone = await target.crowd(client, max(1, sockets // SOCKETS_EACH))
     probe = await Probe.prepare(target)
     quiet = percentiles(await probe.measure(seconds), "quiet_")
     before = target.memory()
     async with contextlib.AsyncExitStack() as stack:
         crowds: list[Crowd] = []
-        for number, first in enumerate(range(0, sockets, SOCKETS_A_CROWD)):
-            some = everyone[first // SOCKETS_EACH : math.ceil((first + SOCKETS_A_CROWD) / SOCKETS_EACH)]
+        for number, first in enumerate(range(0, len(everyone), PEOPLE_A_CROWD)):
+            some = everyone[first : first + PEOPLE_A_CROWD]
             job = Job(
                 url=target.url,
                 members=[Member(person.id, person.token) for person in some],
@@ -39,7 +38,7 @@ async def measure(target: Target, *, sockets: int = 2_000, seconds: float = 10) 
                 source=f"127.0.0.{2 + number}",
             )
             crowds.append(await stack.enter_async_context(gathered(job)))
-            target.say(f"{min(first + SOCKETS_A_CROWD, sockets):,} sockets are open")
+            target.say(f"{(first + len(some)) * SOCKETS_EACH:,} sockets are open")
         await asyncio.sleep(SETTLE_S)
         after, usage = target.memory(), target.usage()
         crowded = percentiles(await probe.measure(seconds), "crowded_")
