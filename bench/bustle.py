@@ -40,6 +40,7 @@ async def measure(target: Target, *, size: int = 200, seconds: float = 10) -> Fi
         "frames_said": told["done"],
         "frames_heard": told["frames"],
         "errors": told["errors"],
+        "first_errors": told["first_errors"],
         **quiet,
         **busy,
         "p99_ratio": ratio,

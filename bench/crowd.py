@@ -19,6 +19,7 @@ from bench import people
 
 CONNECTS_AT_ONCE = 32
 START_S = 600.0
+ERRORS_TOLD = 3
 LINE_BYTES = 64 << 20
 
 
@@ -52,11 +53,14 @@ async def work() -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     job = msgspec.json.decode(await reader.readline(), type=Job)
-    heard = {"frames": 0, "errors": 0}
+    heard: dict[str, Any] = {"frames": 0, "errors": 0, "first_errors": []}
 
     def on_text(raw: bytes) -> None:
         heard["frames"] += 1
-        heard["errors"] += raw.startswith(b'{"type":"error"')
+        if raw.startswith(b'{"type":"error"'):
+            heard["errors"] += 1
+            if heard["errors"] <= ERRORS_TOLD:
+                heard["first_errors"].append(raw[:200].decode())
 
     sockets = await _connect(job, on_text)
     say(ready=len(sockets))
@@ -70,18 +74,17 @@ async def work() -> None:
     people.hang_up(sockets)
 
 
-async def _connect(job: Job, on_text: Any) -> list[people.Socket]:
+async def _connect(job: Job, on_text: people.OnText) -> list[people.Socket]:
+    """The sockets in the order of the members, round after round: all sockets of one person at once would be over
+    what one person may ask for in a second."""
     gate, sockets = asyncio.Semaphore(CONNECTS_AT_ONCE), list[people.Socket]()
 
-    async def one(member: Member) -> None:
+    async def one(member: Member) -> people.Socket:
         async with gate:
-            sockets.append(await people.connect(job.url, people.Person(member.id, member.token), on_text, job.source))
-            if len(sockets) % 1000 == 0:
-                say(connected=len(sockets))
+            return await people.connect(job.url, people.Person(member.id, member.token), on_text, job.source)
 
-    # Round after round: all sockets of one person at once would be over what one person may ask for in a second.
     for _ in range(job.sockets_each):
-        await asyncio.gather(*(one(member) for member in job.members))
+        sockets += await asyncio.gather(*(one(member) for member in job.members))
     return sockets
 
 
