@@ -27,6 +27,7 @@ from tidings.devstack.ports import Ports
 PYTHON = Path(".cache/synapse/bin/python")
 START_S = 90.0
 AT_ONCE = 4
+TRIES = 3
 FREE = {"per_second": 1_000_000, "burst_count": 1_000_000}
 RATES = ("rc_message", "rc_registration", "rc_joins_per_room", "rc_presence", "rc_room_creation")
 FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": {"timeline": {"limit": 100}}})
@@ -141,7 +142,13 @@ class Matrix:
     async def _ask(
         self, method: str, path: str, headers: dict[str, str], body: object = None, params: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        answer = await self._client.request(method, path, headers=headers, json=body, params=params)
+        for left in reversed(range(TRIES)):
+            try:
+                answer = await self._client.request(method, path, headers=headers, json=body, params=params)
+                break
+            except httpx.TransportError:  # Synapse cuts connections; what is asked here may be asked again
+                if not left:
+                    raise
         found: dict[str, Any] = answer.raise_for_status().json()
         return found
 
