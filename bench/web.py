@@ -11,8 +11,10 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,6 +27,7 @@ from bench import people
 from bench.figures import Figures, save, show
 from bench.machine import machine
 
+T = TypeVar("T")
 BIG = "Everything"  # the chat with half of the messages
 AIMS = {  # free, slowed four times
     "cold_start_ms": (500, 1200),
@@ -63,6 +66,12 @@ PROBES = """
   };
 })();
 """
+
+
+def in_thread(work: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own: Playwright's loop is the one here."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: uvloop.run(work)).result()
 
 
 class Friend:
@@ -130,23 +139,16 @@ class Bench:
         self.friend = Friend(system.base_url, self.visitor)
         self.chats, self.messages = chats, messages
 
-    def run_async(self, work: Any) -> Any:
-        """In a thread of its own: Playwright's loop is the one here."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(lambda: uvloop.run(work)).result()
-
     def seed(self) -> Figures:
         """Fill the server while nobody looks, then let the client take all of it."""
         page = self.visitor.page
-        self.run_async(self.friend.begin(self.chats))
+        in_thread(self.friend.begin(self.chats))
         self.wire.cut()
         half = self.messages // 2
         each = half // (self.chats - 1)
         counts = dict.fromkeys(self.friend.chats[1:], each) | {self.friend.big: self.messages - half}
         began = time.perf_counter()
-        self.run_async(self.friend.say(counts))
+        in_thread(self.friend.say(counts))
         said = time.perf_counter() - began
         self.wire.mend()
         page.reload()
@@ -241,7 +243,7 @@ class Bench:
         for number in range(rounds):
             mark = f"frame-{int(time.time())}{number}-mark"
             page.evaluate("(mark) => { bench.shown = bench.until(bench.has(mark)).then(bench.painted); }", mark)
-            self.run_async(self._one(mark))
+            in_thread(self._one(mark))
             times.append(page.evaluate("(mark) => bench.shown.then((at) => at - bench.arrived[mark])", mark))
         return p95(times)
 
@@ -276,7 +278,7 @@ class Bench:
         before = page.evaluate(COUNT)
         self.wire.cut()
         each = count // 20
-        self.run_async(self.friend.say(dict.fromkeys(self.friend.chats[:20], each)))
+        in_thread(self.friend.say(dict.fromkeys(self.friend.chats[:20], each)))
         page.evaluate(DELAYS)
         self.wire.mend()
         began = time.perf_counter()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import Browser, Response, expect
-from tests.support.browser import Visitor, Wire, eventually, running_browser
+from tests.support.browser import KEPT, Visitor, Wire, eventually, running_browser
 from tests.support.running import System
 
 
@@ -366,17 +366,7 @@ def test_signing_out_leaves_nothing_behind(browser: Browser, system: System, ben
     eve.page.get_by_role("button", name="Sign out").click()
     eve.page.locator("dialog").get_by_role("button", name="Sign out").click()
     eve.page.get_by_label("Phone number").wait_for()
-    count = """() => new Promise((done) => {
-        const ask = indexedDB.open('tidings');
-        ask.onsuccess = () => {
-            const names = [...ask.result.objectStoreNames];
-            const tx = ask.result.transaction(names);
-            let sum = 0;
-            for (const name of names) tx.objectStore(name).count().onsuccess = (e) => { sum += e.target.result };
-            tx.oncomplete = () => done(sum);
-        };
-    })"""
-    eventually(lambda: eve.page.evaluate(count) == 0, eve.page)
+    eventually(lambda: eve.page.evaluate(KEPT) == 0, eve.page)
     assert eve.errors == []
     eve.context.close()
 

@@ -99,34 +99,46 @@ class Wire:
 
 
 class Visitor:
-    """Somebody at a browser, signed in by hand. `errors` is what the page complained of."""
+    """Somebody at a browser, signed in by hand. `errors` is what the page complained of; `before` is
+    given the first page before it goes anywhere."""
 
-    def __init__(self, browser: Browser, url: str, name: str, sms: str = "", **options: Any) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        url: str,
+        name: str,
+        sms: str = "",
+        before: Callable[[Page], object] | None = None,
+        **options: Any,
+    ) -> None:
         self.url, self.name, self._sms = url, name, sms or url
         self.phone = f"+49152{next(_numbers):08d}"
         settings: dict[str, Any] = {"viewport": {"width": 1200, "height": 820}, "locale": "en-GB"} | options
         self.context: BrowserContext = browser.new_context(**settings)
         self.context.set_default_timeout(10_000)
         self.errors: list[str] = []
-        self.page = self.tab("/")
+        self.page = self.tab("/", before)
         self.sign_in(self.page)
 
-    def tab(self, path: str = "/") -> Page:
+    def tab(self, path: str = "/", before: Callable[[Page], object] | None = None) -> Page:
         page = self.context.new_page()
+        if before:
+            before(page)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: (self.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.goto(self.url + path)
         return page
 
-    def sign_in(self, page: Page) -> None:
+    def sign_in(self, page: Page, new: bool = True) -> None:
         page.get_by_label("Phone number").fill(self.phone)
         page.get_by_role("button", name="Continue").click()
         code_field = page.get_by_label("Code")
         code_field.wait_for()
         code = httpx.get(f"{self._sms}/api/v1/dev/sms", params={"phone": self.phone}).json()["code"]
         code_field.fill(code)
-        page.get_by_label("Name", exact=True).fill(self.name)
-        page.get_by_role("button", name="Continue").click()
+        if new:
+            page.get_by_label("Name", exact=True).fill(self.name)
+            page.get_by_role("button", name="Continue").click()
         page.get_by_role("heading", name="Chats", exact=True).wait_for()
 
     def begin(self, other: "Visitor") -> None:
@@ -154,9 +166,33 @@ class Visitor:
     def sees(self, text: str, page: Page | None = None, timeout_s: float = 10) -> None:
         expect(self.bubble(text, page).last).to_be_visible(timeout=timeout_s * 1000)
 
+    def said(self, page: Page | None = None) -> list[str]:
+        """The texts in the open thread, from the top."""
+        return (page or self.page).locator(".message .text").all_inner_texts()
+
+    def attach(self, name: str, kind: str, data: bytes) -> None:
+        """Choose a file and send it without a caption."""
+        self.page.locator(".composer input[type=file]").set_input_files(
+            {"name": name, "mimeType": kind, "buffer": data}
+        )
+        self.page.locator("dialog").get_by_role("button", name="Send", exact=True).click()
+
     def menu(self, text: str, item: str) -> None:
         self.bubble(text).last.locator(".bubble").click(button="right")
         self.page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+KEPT = """() => new Promise((done) => {
+    const ask = indexedDB.open('tidings');
+    ask.onsuccess = () => {
+        const names = [...ask.result.objectStoreNames];
+        const tx = ask.result.transaction(names);
+        let sum = 0;
+        for (const name of names) tx.objectStore(name).count().onsuccess = (e) => { sum += e.target.result };
+        tx.oncomplete = () => { ask.result.close(); done(sum); };
+    };
+})"""
+"""How much is kept on the device, of everything."""
 
 
 def eventually(check: Callable[[], bool], page: Page, timeout_s: float = 10) -> None:

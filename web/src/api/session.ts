@@ -20,14 +20,17 @@ const HEARSAY_MS = 60; // how long another tab has to tell its token
 export class Session {
   #token = "";
   #until = 0;
+  #spoiled = ""; // the last token that the server did not take
   #renewing: Promise<string> | null = null;
   readonly #tabs = new BroadcastChannel("tidings-session");
   /** Called when the server has ended the session. */
   onEnd: () => void = () => undefined;
 
   constructor() {
-    this.#tabs.onmessage = ({ data }: MessageEvent<{ ask?: true; token?: string; until?: number }>) => {
-      if (data.token && data.until && data.until > this.#until) this.#take(data.token, data.until);
+    this.#tabs.onmessage = ({ data }: MessageEvent<{ ask?: true; not?: string; token?: string; until?: number }>) => {
+      if (data.not && data.not === this.#token) this.spoiled();
+      if (data.token && data.until && data.until > this.#until && data.token !== this.#spoiled)
+        this.#take(data.token, data.until);
       else if (data.ask && this.fresh) this.#tell();
     };
   }
@@ -51,6 +54,7 @@ export class Session {
 
   /** The server did not take the token. */
   spoiled(): void {
+    this.#spoiled = this.#token;
     this.#until = 0;
   }
 
@@ -107,7 +111,7 @@ export class Session {
   async #renew(): Promise<string> {
     return await navigator.locks.request("tidings-session", async () => {
       if (this.fresh) return this.#token; // another tab renewed it while we waited
-      this.#tabs.postMessage({ ask: true });
+      this.#tabs.postMessage({ ask: true, not: this.#spoiled });
       await new Promise((resolve) => setTimeout(resolve, HEARSAY_MS));
       if (this.fresh) return this.#token;
       try {

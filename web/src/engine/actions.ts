@@ -19,23 +19,25 @@ export async function start(): Promise<void> {
 export { failure };
 
 const unique = () => crypto.randomUUID();
-const now = () => new Date().toISOString();
+const now = () => new Date(state.now()).toISOString();
 
-/** Time by which messages of one's own are ordered: never before the last one. */
+/** Answers whether it is kept: there may be no room on this device. */
 export function send(
   chatId: string,
   content: Content,
   more: { replyTo?: string | null; mentions?: string[]; expiresIn?: number } = {},
-): Promise<void> {
+): Promise<boolean> {
   state.wrote.value = true;
   return engine.wish({ in: "send", chatId, clientMsgId: unique(), content, createdAt: now(), ...more });
 }
 
-export async function sendFile(chatId: string, file: Prepared, replyTo: string | null = null): Promise<void> {
+export async function sendFile(chatId: string, file: Prepared, replyTo: string | null = null): Promise<boolean> {
   const id = unique();
   const { fileName, draft } = file;
-  await engine.store.addUpload({ id, chatId, file: file.file, fileName, draft, replyTo, createdAt: now() });
-  engine.uploadAdded();
+  const upload = { id, chatId, file: file.file, fileName, draft, replyTo, createdAt: now() };
+  const kept = await engine.keep(() => engine.store.addUpload(upload));
+  if (kept) engine.uploadAdded();
+  return kept;
 }
 
 /** A refused or failed row once more, as it was. */
@@ -60,7 +62,7 @@ export async function discard(row: Row): Promise<void> {
   await engine.store.discard(row);
 }
 
-function ask(row: Row, frame: Frame): Promise<void> {
+function ask(row: Row, frame: Frame): Promise<boolean> {
   const messageId = row.message.messageId!;
   const wish: Ask = { in: "ask", chatId: row.chatId, ref: `${messageId}.${unique().slice(0, 8)}`, frame };
   return engine.wish(wish);
@@ -75,7 +77,7 @@ export const react = (row: Row, emoji: string | null) =>
 export const vote = (row: Row, optionIds: string[]) =>
   ask(row, { type: "message.vote", messageId: row.message.messageId, optionIds });
 
-export function read(chatId: string, seq: number): Promise<void> {
+export function read(chatId: string, seq: number): Promise<boolean> {
   return engine.wish({ in: "read", chatId, seq });
 }
 

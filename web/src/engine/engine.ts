@@ -25,9 +25,11 @@ type Note =
   | { do: "progress"; id: string; share: number | null }
   | { do: "cancel"; id: string }
   | { do: "who?" }
+  | { do: "skew"; skew: number }
   | { do: "out" };
 
 const OWNER_SILENT_MS = 2_500; // an owner that does not answer a visible tab is frozen: its lock is taken
+const SKEW_MS = 5_000; // a clock that is off by less is right
 const TYPING_MS = 6_000;
 const SYNC_LIMIT = 1_000;
 const BATCH = 128;
@@ -131,14 +133,16 @@ export class Engine {
   }
 
   async #show(): Promise<void> {
-    const [chats, drafts, people, me, waiting] = await Promise.all([
+    const [chats, drafts, people, me, waiting, skew] = await Promise.all([
       this.store.chats(),
       this.store.drafts(),
       this.store.people(),
       this.store.fact<User>("me"),
       this.store.pending(),
+      this.store.fact<number>("skew"),
     ]);
     batch(() => {
+      state.skew.value = skew ?? 0;
       state.people.value = new Map(people.map((user) => [user.id, user]));
       this.#meet(chats);
       state.chats.value = new Map(chats.map((row) => [row.id, row]));
@@ -184,7 +188,10 @@ export class Engine {
     this.#queue = [];
     await this.#takeWishes();
     this.#socket = new Socket(this.api, {
-      frame: (frame) => this.#put({ in: "frame", frame }),
+      frame: (frame) => {
+        if (frame.type === "ready") this.#setClock(Date.parse(frame.serverTime as string) - Date.now());
+        this.#put({ in: "frame", frame });
+      },
       closed: () => {
         this.#put({ in: "closed" });
         this.#link(navigator.onLine ? "waiting" : "offline");
@@ -196,6 +203,14 @@ export class Engine {
     });
     this.uploader.start();
     void this.#refreshMe();
+  }
+
+  /** The clock of this device may be wrong by days: how far it is from the server's. */
+  #setClock(skew: number): void {
+    if (Math.abs(skew - state.skew.value) < SKEW_MS) return;
+    state.skew.value = skew;
+    this.#tabs.postMessage({ do: "skew", skew } satisfies Note);
+    void this.store.setFact("skew", skew).catch(() => undefined);
   }
 
   #ceased(): void {
@@ -267,6 +282,7 @@ export class Engine {
         }
         try {
           await this.store.apply(ops, wishes);
+          state.storageFull.value = false;
         } catch (error) {
           await this.#broke(error);
           return;
@@ -284,7 +300,7 @@ export class Engine {
   /** The store took nothing of the step: begin again from what it holds, when there may be room. */
   async #broke(error: unknown): Promise<void> {
     console.error("the local store refused a step", error);
-    state.storageFull.value = error instanceof DOMException && error.name === "QuotaExceededError";
+    state.storageFull.value = isFull(error);
     this.#ceased();
     if (state.storageFull.value) await this.store.db.clear("blobs").catch(() => undefined);
     setTimeout(() => {
@@ -370,6 +386,9 @@ export class Engine {
         this.#ownerAnswered = Date.now();
         if (!this.#core) state.link.value = note.link;
         break;
+      case "skew":
+        state.skew.value = note.skew;
+        break;
       case "watch":
         if (this.#socket) this.#watch(note.userIds);
         break;
@@ -387,6 +406,7 @@ export class Engine {
         }
         break;
       case "out":
+        this.store.userId = ""; // the other tab has emptied it
         void this.#end();
         break;
     }
@@ -503,8 +523,28 @@ export class Engine {
 
   // -- what actions use ----------------------------------------------------------------------------------
 
-  async wish(wish: Wish): Promise<void> {
-    await this.store.wish(wish);
+  /** Write what the person did. Answers whether there was room for it; they are told if not. */
+  async keep(write: () => Promise<void>): Promise<boolean> {
+    try {
+      await write();
+      state.storageFull.value = false;
+      return true;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      state.storageFull.value = true;
+      this.onRefused("storage_full");
+      return false;
+    }
+  }
+
+  /** Answers whether it is kept. */
+  async wish(wish: Wish): Promise<boolean> {
+    const kept = await this.keep(() => this.store.wish(wish));
+    if (kept) await this.#wished();
+    return kept;
+  }
+
+  async #wished(): Promise<void> {
     if (this.#core) await this.#takeWishes();
     else this.#tabs.postMessage({ do: "wish" } satisfies Note);
   }
@@ -553,6 +593,10 @@ export class Engine {
   get owns(): boolean {
     return this.#core !== null;
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
 }
 
 export function failure(error: unknown): { code: string; retryAfterMs: number | null } {

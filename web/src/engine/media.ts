@@ -2,6 +2,7 @@
 
 import type { Media } from "../sync/wire";
 import type { Engine } from "./engine";
+import { now } from "./state";
 
 export type Size = "thumb" | "full";
 
@@ -68,7 +69,7 @@ export class Pictures {
   async #media(id: string, hint?: Media | null): Promise<Media | null> {
     let media = hint ?? null;
     for (let tries = 0; tries < PROCESSING_TRIES; tries++) {
-      const fresh = media?.url && Date.parse(media.urlExpiresAt ?? "") - Date.now() > STALE_MS;
+      const fresh = media?.url && Date.parse(media.urlExpiresAt ?? "") - now() > STALE_MS;
       if (fresh && media?.state !== "pending") return media;
       if (tries) await new Promise((resolve) => setTimeout(resolve, 400 * tries));
       media = await this.engine.api.get<Media>(`/media/${id}`);

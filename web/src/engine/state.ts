@@ -28,6 +28,12 @@ export const loaded = signal(false);
 /** The local store took no more. */
 export const storageFull = signal(false);
 
+/** What is to be added to this device's clock to have the server's, ms. */
+export const skew = signal(0);
+
+/** The time now, whatever this device believes. */
+export const now = () => Date.now() + skew.value;
+
 export const ordered = computed(() =>
   [...chats.value.values()].sort(
     (a, b) => Number(b.chat.settings.pinned) - Number(a.chat.settings.pinned) || b.activity - a.activity,
@@ -36,7 +42,7 @@ export const ordered = computed(() =>
 
 export function isMuted(row: ChatRow): boolean {
   const until = row.chat.settings.mutedUntil;
-  return until !== null && Date.parse(until) > Date.now();
+  return until !== null && Date.parse(until) > now();
 }
 
 export const totalUnread = computed(() =>

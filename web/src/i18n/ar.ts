@@ -111,6 +111,7 @@ const words: Catalogue = {
   error_overloaded: "الخادم مشغول. حاول مرة أخرى.",
   error_privacy: "إعدادات خصوصيته لا تسمح بذلك.",
   error_rate_limited: "محاولات كثيرة. انتظر قليلًا.",
+  error_storage_full: "مساحة هذا الجهاز ممتلئة. أفسح مكانًا ثم أعد المحاولة.",
   error_too_large: "هذا الملف كبير جدًا: الحد 16 م.ب.",
   error_unauthenticated: "سجّل الدخول من جديد.",
   error_unavailable: "الخادم غير متاح. حاول مرة أخرى.",

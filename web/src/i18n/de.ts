@@ -93,6 +93,7 @@ const words: Catalogue = {
   error_overloaded: "Der Server ist ausgelastet. Bitte versuche es noch einmal.",
   error_privacy: "Die Privatsphäre-Einstellungen der Person lassen das nicht zu.",
   error_rate_limited: "Zu viele Versuche. Bitte warte ein wenig.",
+  error_storage_full: "Der Speicher dieses Geräts ist voll. Bitte Platz schaffen und erneut versuchen.",
   error_too_large: "Diese Datei ist zu groß: höchstens 16 MB.",
   error_unauthenticated: "Bitte melde dich neu an.",
   error_unavailable: "Der Server ist nicht erreichbar. Bitte versuche es noch einmal.",

@@ -92,6 +92,7 @@ const words = {
   error_overloaded: "The server is busy. Please try again.",
   error_privacy: "Their privacy settings do not allow this.",
   error_rate_limited: "Too many tries. Please wait a little.",
+  error_storage_full: "This device's storage is full. Make room and try again.",
   error_too_large: "This file is too large: at most 16 MB.",
   error_unauthenticated: "Please sign in again.",
   error_unavailable: "The server is not available. Please try again.",

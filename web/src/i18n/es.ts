@@ -92,6 +92,7 @@ const words: Catalogue = {
   error_overloaded: "El servidor está ocupado. Inténtalo de nuevo.",
   error_privacy: "Su configuración de privacidad no lo permite.",
   error_rate_limited: "Demasiados intentos. Espera un poco.",
+  error_storage_full: "El almacenamiento de este dispositivo está lleno. Libera espacio e inténtalo de nuevo.",
   error_too_large: "Este archivo es demasiado grande: como máximo 16 MB.",
   error_unauthenticated: "Vuelve a iniciar sesión.",
   error_unavailable: "El servidor no está disponible. Inténtalo de nuevo.",

@@ -1,6 +1,6 @@
 /** Names, times, sizes and the one-line form of a message, in the person's language. */
 
-import { me, people } from "../engine/state";
+import { me, now, people } from "../engine/state";
 import { date, has, list, number, relative, t } from "../i18n/i18n";
 import type { ChatRow, Row } from "../store/schema";
 import type { Chat, Content, Message, Notice, User } from "../sync/wire";
@@ -35,7 +35,7 @@ export function clock(iso: string): string {
 
 function daysAgo(at: Date): number {
   const start = (value: Date) => new Date(value.getFullYear(), value.getMonth(), value.getDate()).getTime();
-  return Math.round((start(new Date()) - start(at)) / DAY_MS);
+  return Math.round((start(new Date(now())) - start(at)) / DAY_MS);
 }
 
 function capital(text: string): string {
@@ -48,7 +48,7 @@ export function day(iso: string): string {
   const days = daysAgo(at);
   if (days < 2 && days >= 0) return capital(relative(-days, "day"));
   if (days < 7 && days >= 0) return date(at, { weekday: "long" });
-  const sameYear = at.getFullYear() === new Date().getFullYear();
+  const sameYear = at.getFullYear() === new Date(now()).getFullYear();
   return date(at, { day: "numeric", month: "long", ...(sameYear ? {} : { year: "numeric" }) });
 }
 

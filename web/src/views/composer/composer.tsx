@@ -116,7 +116,8 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
       return;
     }
     if (!value) return;
-    const replyTo = state.replyTo.value?.message.messageId ?? null;
+    const answered = state.replyTo.value;
+    const replyTo = answered?.message.messageId ?? null;
     const mentions = [...mentioned.current].filter(([name]) => value.includes(name)).map(([, id]) => id);
     text.value = "";
     state.replyTo.value = null;
@@ -124,12 +125,13 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     mention.value = null;
     save();
     actions.typed(row.id, false);
-    for (let at = 0; at < value.length; at += TEXT_MAX)
-      await actions.send(
-        row.id,
-        { kind: "text", text: value.slice(at, at + TEXT_MAX) },
-        { replyTo: at ? null : replyTo, mentions },
-      );
+    for (let at = 0; at < value.length; at += TEXT_MAX) {
+      const piece = { kind: "text" as const, text: value.slice(at, at + TEXT_MAX) };
+      if (await actions.send(row.id, piece, { replyTo: at ? null : replyTo, mentions })) continue;
+      change([value.slice(at), text.peek()].filter(Boolean).join("\n")); // no room: it stays here
+      state.replyTo.value = at ? null : answered;
+      break;
+    }
     onSent();
   };
 

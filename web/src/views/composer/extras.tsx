@@ -27,13 +27,8 @@ export function PollDialog({ row, onClose }: Props) {
   const send = () => {
     if (!ready) return;
     const made = filled.map((text, i) => ({ id: String(i + 1), text }));
-    void actions.send(row.id, {
-      kind: "poll",
-      question: question.value.trim(),
-      options: made,
-      multiple: multiple.value,
-    });
-    onClose();
+    const poll = { kind: "poll" as const, question: question.value.trim(), options: made, multiple: multiple.value };
+    void actions.send(row.id, poll).then((kept) => kept && onClose());
   };
   return (
     <Dialog
@@ -94,8 +89,7 @@ export function PlaceDialog({ row, onClose }: Props) {
   const send = () => {
     const { latitude: lat, longitude: lon } = at.value!;
     const named = name.value.trim() ? { name: name.value.trim() } : {};
-    void actions.send(row.id, { kind: "location", lat, lon, ...named });
-    onClose();
+    void actions.send(row.id, { kind: "location", lat, lon, ...named }).then((kept) => kept && onClose());
   };
   return (
     <Dialog
@@ -140,8 +134,8 @@ export function ContactDialog({ row, onClose }: Props) {
   }, []);
   const send = (user: User) => {
     if (!user.phone) return say(t("noPhone"));
-    void actions.send(row.id, { kind: "contact", name: personName(user), phones: [user.phone], userId: user.id });
-    onClose();
+    const contact = { kind: "contact" as const, name: personName(user), phones: [user.phone], userId: user.id };
+    void actions.send(row.id, contact).then((kept) => kept && onClose());
   };
   return (
     <Dialog title={t("sendContact")} onClose={onClose} class="narrow tall">

@@ -40,7 +40,11 @@ export function FilesDialog(props: {
       for (const [i, file] of files.value.entries()) {
         const made = await prepare(file, i === 0 ? caption.value : "", original.value);
         if (made.file.size > most(made.draft.kind)) say(t("error_too_large"));
-        else await actions.sendFile(props.row.id, made, i === 0 ? replyTo : null);
+        else if (!(await actions.sendFile(props.row.id, made, i === 0 ? replyTo : null))) {
+          files.value = files.value.slice(i);
+          busy.value = false;
+          return;
+        }
       }
       props.state.replyTo.value = null;
       props.onClose();

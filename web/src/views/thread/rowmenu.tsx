@@ -3,7 +3,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { me, say } from "../../engine/state";
+import { me, now, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
 import { textOf } from "../../store/text";
@@ -48,7 +48,7 @@ export function itemsOf(row: Row, chat: ChatRow, state: ThreadState): (MenuItem 
   const mine = message.senderId === me.value?.id;
   const stored = row.state === "stored" && message.messageId !== null;
   const gone = Boolean(message.deletedAt);
-  const age = Date.now() - Date.parse(message.createdAt);
+  const age = now() - Date.parse(message.createdAt);
   const text = textOf(message.content);
   const kind = message.content?.kind;
   const editable = kind === "text" || kind === "image" || kind === "video" || kind === "document";
