@@ -157,9 +157,8 @@ class History:
             high = window_end(seat, heads.get(chat_id, 0))
             if low <= high:
                 ranges.append((chat_id, low, high))
-        unread, mentioned, chats = await asyncio.gather(
-            self._store.unread(user_id, ranges), self._store.mentioned(user_id, ranges), self._chats.get_many(seats)
-        )
+        unread, chats = await asyncio.gather(self._store.unread(user_id, ranges), self._chats.get_many(seats))
+        mentioned = await self._store.mentioned(user_id, [each for each in ranges if unread.get(each[0])])
         others = {c: [u for u, s in chat.seats.items() if s.is_member and u != user_id] for c, chat in chats.items()}
         direct_and_small = {u for c, users in others.items() if len(users) <= 64 for u in users}
         silent = await self._privacy.silent([user_id, *direct_and_small])
@@ -191,7 +190,7 @@ class History:
         if document["senderId"] != user_id:
             raise ApiError("forbidden", "only its author sees who read a message")
         chat = await self._chats.get(document["chatId"])
-        marks = {d["userId"]: d for d in await self._store.watermarks([chat.chat_id])}
+        marks = {d["userId"]: d for d in await self._store.watermarks([chat.chat_id], with_times=True)}
         people = [u for u, seat in chat.seats.items() if u != user_id and seat.sees(document["seq"])]
         silent = await self._privacy.silent([user_id, *people])
         out = []

@@ -1,6 +1,8 @@
-"""Messages out of RFC 6455 frames: what picows passes on unchecked is checked here. No I/O."""
+"""Messages out of RFC 6455 frames, checked where picows passes them on unchecked, and many into frames at once. No
+I/O."""
 
 import codecs
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -72,3 +74,18 @@ class Assembler:
             except UnicodeDecodeError:
                 raise ProtocolError(1007, "text must be UTF-8") from None
         return Message(whole, is_text)
+
+
+def text_frames(payloads: Sequence[bytes]) -> bytes:
+    """Each payload as one unmasked text frame (RFC 6455, section 5.2), all in one piece."""
+    pieces = []
+    for payload in payloads:
+        size = len(payload)
+        if size < 126:
+            pieces.append(bytes((0x81, size)))
+        elif size < 1 << 16:
+            pieces.append(b"\x81\x7e" + size.to_bytes(2, "big"))
+        else:
+            pieces.append(b"\x81\x7f" + size.to_bytes(8, "big"))
+        pieces.append(payload)
+    return b"".join(pieces)

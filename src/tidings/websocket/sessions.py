@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _log = logging.get(__name__)
 SESSIONS_A_CALL = 500
+SOCKETS_A_TURN = 200
 
 
 class Sessions:
@@ -60,7 +61,9 @@ class Sessions:
         checked = loop.time()
         while True:
             now = loop.time()
-            for socket in self._hub:
+            for number, socket in enumerate(self._hub):
+                if number % SOCKETS_A_TURN == SOCKETS_A_TURN - 1:
+                    await asyncio.sleep(0)  # others have work too
                 if socket.expired:
                     socket.close(CloseCode.TOKEN, "token_expired")
                 elif now - socket.pinged_at >= self._settings.heartbeat_s:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import random
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -15,7 +16,7 @@ from tidings.contracts.frames import ClientFrame, CloseCode
 from tidings.contracts.limits import Limits, Rates
 from tidings.contracts.times import now_ms
 from tidings.platform import logging
-from tidings.websocket.assembly import Assembler, ProtocolError
+from tidings.websocket.assembly import Assembler, ProtocolError, text_frames
 from tidings.websocket.settings import Settings
 
 _log = logging.get(__name__)
@@ -72,16 +73,20 @@ class Socket(WSListener):
         self.request_id = identity.request_id
         self.watching: set[str] = set()
         self.unanswered = 0
-        self.pinged_at = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time()
+        # Sockets that came together are not pinged together.
+        self.pinged_at = now - random.uniform(0, settings.heartbeat_s)  # noqa: S311
         self._settings, self._rates = settings, rates
         self._opened, self._act, self._gone = opened, act, gone
         self._assembler = Assembler(limits.frame_bytes)
         self._transport: WSTransport | None = None
         self._early: list[ClientFrame] | None = []
-        self._tokens, self._refilled = float(rates.socket_frames_burst), self.pinged_at
+        self._tokens, self._refilled = float(rates.socket_frames_burst), now
         self._flooded_since: float | None = None
         self._malformed: list[float] = []
         self._lagging = False
+        self._out: list[bytes] = []  # since the last turn of the loop
         self.closing = False
 
     # -- from picows ---------------------------------------------------------------------------------
@@ -115,6 +120,7 @@ class Socket(WSListener):
             self.close(error.code, error.reason)
             return
         if opcode == WSMsgType.CLOSE.value:
+            self._flush()
             self.closing = True
             if not transport.is_close_frame_sent:
                 transport.send_close(WSCloseCode.OK)
@@ -131,7 +137,7 @@ class Socket(WSListener):
 
     def _may_go_on(self, payload: bytes) -> bool:
         """The token bucket of this socket (contract: rates)."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         rate = self._rates.socket_frames_per_second
         self._tokens = min(self._rates.socket_frames_burst, self._tokens + (now - self._refilled) * rate)
         self._refilled = now
@@ -184,12 +190,23 @@ class Socket(WSListener):
             self._act(self, waiting)
 
     def send(self, frame: bytes, *, light: bool = False) -> None:
-        """Queue a frame; before `ready` nothing is sent, since the client begins with a sync anyway."""
-        transport = self._transport
-        if transport is None or self.closing or self._early is not None or (light and self._lagging):
+        """Queue a frame; before `ready` nothing is sent, since the client begins with a sync anyway. All frames of one
+        turn of the loop are one write: a write costs more than making a frame."""
+        if self._transport is None or self.closing or self._early is not None or (light and self._lagging):
             return
-        FRAMES_OUT.inc()
-        transport.send(WSMsgType.TEXT, frame)
+        self._out.append(frame)
+        if len(self._out) == 1:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if self._transport is None or not out:
+            return
+        FRAMES_OUT.inc(len(out))
+        if len(out) == 1:
+            self._transport.send(WSMsgType.TEXT, out[0])
+        else:
+            self._transport.underlying_transport.write(text_frames(out))
 
     def refuse(
         self,
@@ -241,11 +258,12 @@ class Socket(WSListener):
         """Say why, then close; a peer that does not answer is cut off."""
         if self.closing or self._transport is None:
             return
+        self._flush()
         self.closing = True
         CLOSED.labels(str(code)).inc()
         _log.info("socket closed", code=code, reason=reason, user_id=self.user_id, request_id=self.request_id)
         self._transport.send_close(cast("WSCloseCode", code), reason.encode()[:120])
-        asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self.abort)
+        self._loop.call_later(CLOSE_WAIT_S, self.abort)
 
     def abort(self) -> None:
         """Cut the connection."""

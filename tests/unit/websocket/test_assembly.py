@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.frames import Frame
+from websockets.streams import StreamReader
 
-from tidings.websocket.assembly import Assembler, ProtocolError
+from tidings.websocket.assembly import Assembler, ProtocolError, text_frames
 
 
 def refused(*pieces: tuple[int, bool, bytes], reserved: bool = False) -> int:
@@ -67,3 +69,18 @@ def test_a_control_frame_may_stand_between_fragments() -> None:
     found = assembler.feed(0, True, False, b"b")
     assert found is not None
     assert found.payload == b"ab"
+
+
+@given(st.lists(st.sampled_from([0, 1, 125, 126, 127, 65_535, 65_536, 70_000]), max_size=6))
+def test_many_frames_in_one_piece_are_read_by_another_library(sizes: list[int]) -> None:
+    payloads = [bytes(chr(97 + number), "ascii") * size for number, size in enumerate(sizes)]
+    reader = StreamReader()
+    reader.feed_data(text_frames(payloads))
+    reader.feed_eof()
+    for payload in payloads:
+        parsing = Frame.parse(reader.read_exact, mask=False)
+        with pytest.raises(StopIteration) as done:
+            next(parsing)
+        frame = done.value.value
+        assert (frame.opcode, frame.fin, bytes(frame.data)) == (1, True, payload)
+    assert bytes(reader.buffer) == b""
