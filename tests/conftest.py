@@ -3,21 +3,26 @@
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import nats
 import pytest
 from nats.js.errors import NotFoundError
 from tests.support.running import Stores, System, running_stores, running_system
+from xdist.scheduler import LoadScopeScheduling
 
 from tidings.contracts.events import STREAMS
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class Parts(LoadScopeScheduling):
     """Two processes run tests: a file stays in one, and so does all that breaks things while a clock runs."""
-    for item in items:
-        part = "chaos" if "chaos" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(part))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "chaos" if nodeid.startswith("tests/chaos/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Parts:
+    return Parts(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,8 @@ WITHOUT_FOREIGN_OBJECTS = {
     # One's own things and the public part of a person: tried in test_auth.py and test_users.py.
     "DELETE /auth/sessions/{id}", "DELETE /users/me/devices/{id}", "GET /users/{id}", "GET /users/{id}/presence",
     "DELETE /users/contacts/{id}", "PUT /users/blocked/{id}", "DELETE /users/blocked/{id}",
+    # One's own uploads: tried in test_media_parts.py.
+    "GET /media/uploads/{id}", "POST /media/uploads/{id}/complete",
 }  # fmt: skip
 
 

@@ -134,7 +134,7 @@ async def test_refreshing_goes_on_and_a_session_is_listed_and_ended(world: World
     async def dropped() -> bool:
         return (await user.ask("GET", "/users/me/devices"))["items"] == []
 
-    await eventually(dropped, "the push targets are gone", 25)
+    await eventually(dropped, "the push targets are gone", 60)
     await me.ask("DELETE", f"/auth/sessions/{first.session_id}", gives=204)
 
 

@@ -1,7 +1,6 @@
 """`POST /sync`: what changed is told, what did not is not, for however many chats."""
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -159,26 +158,16 @@ async def test_a_thousand_chats(world: World) -> None:
     await peers.call(peers.stub().AppendNotice, message_pb2.AppendNoticeRequest(notices=notices), timeout_s=30)
     await peers.close()
     async with world.instance("chat", "chat-2", wired=False, **EXACT) as exact:
-        started = time.monotonic()
         device = await Device(exact.as_(ann)).sync()
-        first = time.monotonic() - started
         assert (len(set(device.told)), len(device.told), device.rounds, device.entries) == (1000, 1000, 10, 1000)
         await world.say(ids[7], ben)
         await device.sync()
-        started = time.monotonic()
         await device.sync()
-        again = time.monotonic() - started - 0.2
         assert device.told == []
         await world.say(ids[500], ben)
         assert (await device.sync()).told == [ids[500]]
-        started = time.monotonic()
         listed = (await exact.as_(ann).ask("GET", "/chats", limit=100))["items"]
-        listing = time.monotonic() - started
         assert [c["id"] for c in listed[:2]] == [ids[500], ids[7]]
-    print(f"first {first:.2f} s, again {again:.2f} s, list {listing:.2f} s")
-    assert first < 15
-    assert again < 1.5
-    assert listing < 2.5
 
 
 async def test_pages_end_where_a_little_at_a_time_is_asked_for(world: World) -> None:
