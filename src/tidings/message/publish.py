@@ -60,13 +60,14 @@ class Publisher:
         return [await self._bus.start_publish(subject, body) for subject, body in batches]
 
     async def finish(self, batches: list[tuple[str, bytes]], acks: "list[asyncio.Future[Any]]") -> None:
-        """Wait for the acknowledgements; what failed is published again until it works."""
+        """Wait for the acknowledgements of as many batches as could be sent; what failed, and the rest, is published
+        again until it works."""
         results = await asyncio.gather(
             *(asyncio.wait_for(ack, PUBLISH_TIMEOUT_S) for ack in acks), return_exceptions=True
         )
-        failed = [batch for batch, result in zip(batches, results, strict=True) if isinstance(result, BaseException)]
-        if failed or len(acks) < len(batches):
-            await self._until_stored(failed + batches[len(acks) :])
+        sent, unsent = batches[: len(acks)], batches[len(acks) :]
+        failed = [batch for batch, result in zip(sent, results, strict=True) if isinstance(result, BaseException)]
+        await self._until_stored(failed + unsent)
 
     async def hidden(self, event: LogEvent) -> None:
         """Tell a person's own devices that they deleted a message for themselves. At most once: /sync has it too."""
