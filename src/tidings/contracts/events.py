@@ -45,6 +45,7 @@ class LogEvent(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
     frame: Raw
     origin: str | None = None  # the socket that sent it: it gets `message.sent` instead
     membership: bool = False  # a notice that changes who reads: drop what is cached of this chat
+    members_at: int = 0  # the last change of who reads that comes before this: what is cached from before it is too old
     mentions: list[str] = []
     ballots: dict[str, list[str]] | None = None
     only: list[str] | None = None  # deliver to these alone (delete for me); `seq` is then 0

@@ -123,5 +123,6 @@ def _chat(answer: chat_pb2.ChatParticipants, head: int, now: float) -> Chat:
         disappearing_s=answer.disappearing_seconds,
         head=head,
         loaded_at=now,
+        members_at=max((max(p.joined_seq, p.left_seq) for p in answer.participants), default=0),
         unsettled=answer.unsettled,
     )

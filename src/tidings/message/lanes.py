@@ -217,6 +217,11 @@ class Lane:
             document.setdefault("_id", self._writer.next_id())
             document["at"] = at
             document["writer"] = self._writer.id
+            # The notice of the change may be told later than this, by another writer or by whoever takes that one over.
+            chat = self._chats.known(document["chatId"])
+            document.pop("membersAt", None)
+            if chat is not None and not chat.unsettled:
+                document["membersAt"] = chat.members_at
         after = number((entries[i] for i in ready), heads)
         documents = [entries[i].document for i in ready]
         in_flight = self._writer.in_flight

@@ -177,6 +177,7 @@ def event(d: Document, target: Document | None = None, origin: str | None = None
         frame=Raw(frame(d, target)),
         origin=origin,
         membership=bool(d.get("membership")),
+        members_at=d["membersAt"] if "membersAt" in d else d["seq"],  # not known: readers look themselves
         mentions=d.get("mentions", []),
         ballots=ballots,
         at_ms=d["at"],

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -31,7 +31,7 @@ class Participants:
         self._chats = chats
         self._age_s = age_s
         self._kept = kept
-        self._cached: OrderedDict[str, tuple[float, Chat]] = OrderedDict()
+        self._cached: OrderedDict[str, tuple[float, int, Chat]] = OrderedDict()  # read when, after which change, what
         self._drops = 0
 
     def drop(self, chat_id: str) -> None:
@@ -39,14 +39,14 @@ class Participants:
         self._drops += 1
         self._cached.pop(chat_id, None)
 
-    async def of(self, chat_ids: Sequence[str]) -> dict[str, Chat]:
-        """The chats that exist."""
+    async def of(self, members_at: Mapping[str, int]) -> dict[str, Chat]:
+        """Of these chats those that exist, each no older than the change of membership named for it."""
         now = asyncio.get_running_loop().time()
         found: dict[str, Chat] = {}
         missing = []
-        for chat_id in chat_ids:
-            at, chat = self._cached.get(chat_id, (0.0, None))
-            if chat is not None and now - at < self._age_s:
+        for chat_id, wanted in members_at.items():
+            at, changed, chat = self._cached.get(chat_id, (0.0, 0, None))
+            if chat is not None and now - at < self._age_s and changed >= wanted:
                 found[chat_id] = chat
             else:
                 missing.append(chat_id)
@@ -58,12 +58,13 @@ class Participants:
             )
             found |= {chat.chat_id: _chat(chat) for chat in answer.chats if chat.type}
         if drops == self._drops:  # else an answer may be older than the change that was told meanwhile
-            self._keep({chat_id: found[chat_id] for chat_id in missing if chat_id in found}, now)
+            self._keep({chat_id: found[chat_id] for chat_id in missing if chat_id in found}, members_at, now)
         return found
 
-    def _keep(self, chats: dict[str, Chat], now: float) -> None:
+    def _keep(self, chats: dict[str, Chat], members_at: Mapping[str, int], now: float) -> None:
         for chat_id, chat in chats.items():
-            self._cached[chat_id] = (now, chat)
+            changed = max((max(member.joined_seq, member.left_seq) for member in chat.members), default=0)
+            self._cached[chat_id] = (now, max(changed, members_at[chat_id]), chat)
             self._cached.move_to_end(chat_id)
         while len(self._cached) > self._kept:
             self._cached.popitem(last=False)

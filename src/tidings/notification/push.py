@@ -51,7 +51,7 @@ class Pusher:
         by_chat: dict[str, list[LogEvent]] = {}
         for event in events:
             by_chat.setdefault(event.chat_id, []).append(event)
-        chats = await self._participants.of(list(by_chat))
+        chats = await self._participants.of({c: max(event.members_at for event in by_chat[c]) for c in by_chat})
         found = [one for chat_id, chat in chats.items() for one in candidates(chat, by_chat[chat_id])]
         by_person: dict[str, list[Candidate]] = {}
         for candidate in found:

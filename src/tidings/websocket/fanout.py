@@ -50,7 +50,11 @@ class Fanout:
                 self._participants.drop(event.chat_id)
                 # The next batch may go to another instance: it must not use what it knew before this one.
                 await self._tell_membership(event.chat_id)
-        chats = await self._participants.of([event.chat_id for event in events if event.only is None])
+        members_at: dict[str, int] = {}
+        for event in events:
+            if event.only is None:
+                members_at[event.chat_id] = max(event.members_at, members_at.get(event.chat_id, 0))
+        chats = await self._participants.of(list(members_at), members_at)
         items: list[Item] = []
         for event in events:
             if event.only is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +20,7 @@ class Chat(msgspec.Struct):
     windows: dict[str, tuple[int, int]]
     blocked: bool
     at: float
+    members_at: int = 0  # it is no older than the change of membership that has this number
 
     def readers(self, seq: int) -> list[str]:
         """Who may see the entry `seq`."""
@@ -49,14 +50,15 @@ class Participants:
         for chat_id in [chat_id for chat_id, chat in self._known.items() if chat.windows.keys() == pair]:
             self.drop(chat_id)
 
-    async def of(self, chat_ids: Sequence[str]) -> dict[str, Chat]:
-        """The chats that exist. Raises ApiError `unavailable`."""
+    async def of(self, chat_ids: Sequence[str], members_at: Mapping[str, int] | None = None) -> dict[str, Chat]:
+        """The chats that exist, each no older than the change named for it. Raises ApiError `unavailable`."""
+        wanted = members_at or {}
         now = asyncio.get_running_loop().time()
         found: dict[str, Chat] = {}
         missing: list[str] = []
         for chat_id in dict.fromkeys(chat_ids):
             chat = self._known.get(chat_id)
-            if chat is not None and now - chat.at < self._age_s:
+            if chat is not None and now - chat.at < self._age_s and chat.members_at >= wanted.get(chat_id, 0):
                 found[chat_id] = chat
             else:
                 missing.append(chat_id)
@@ -69,7 +71,8 @@ class Participants:
             if not each.type:
                 continue
             windows = {p.user_id: (p.joined_seq, p.left_seq) for p in each.participants}
-            found[each.chat_id] = Chat(windows, each.blocked, now)
+            changed = max((max(window) for window in windows.values()), default=0)
+            found[each.chat_id] = Chat(windows, each.blocked, now, max(changed, wanted.get(each.chat_id, 0)))
             if drops == self._drops and not each.unsettled:
                 self._known[each.chat_id] = found[each.chat_id]
                 self._known.move_to_end(each.chat_id)

@@ -60,8 +60,8 @@ class Log:
 class Known:
     """A cache of chats like the product's: head and membership read and dropped together."""
 
-    def __init__(self, log: Log, members: dict[str, Seat]) -> None:
-        self._log, self._members = log, members
+    def __init__(self, log: Log, members: dict[str, Seat], removed: list[int]) -> None:
+        self._log, self._members, self.removed = log, members, removed
         self._cached: dict[str, Chat] = {}
 
     def known(self, chat_id: str) -> Chat | None:
@@ -77,6 +77,8 @@ class Known:
                 self._cached[chat_id] = Chat(
                     chat_id=chat_id, type="group", seats=dict(self._members), send="all",
                     edit_info="all", blocked=False, disappearing_s=0, head=head, loaded_at=0,
+                    members_at=0 if self._members.keys() >= {"c"} else max(self.removed, default=0),
+                    unsettled="c" not in self._members and not self.removed,
                 )  # fmt: skip
         return {c: self._cached[c] for c in chat_ids if c in self._cached}
 
@@ -124,14 +126,14 @@ async def converse(seed: int, trouble: float, removal: bool) -> None:
     members = dict(seats)
     options = Settings(lanes=2, batch_entries=5)
     told, parts, tasks = Told(), [], []
+    removed_at: list[int] = []
     for name in ("w1", "w2"):
-        known = Known(log, members)
+        known = Known(log, members, removed_at)
         lanes = Lanes(log, known, Pen(name), told, options)  # type: ignore[arg-type]
         parts.append((lanes, known))
         tasks.append(asyncio.create_task(lanes.run()))
     answers: dict[tuple[str, str, str], set[int]] = {}
     refused: list[str] = []
-    removed_at: list[int] = []
 
     async def talk(sender: str) -> None:
         for count in range(12):
@@ -174,6 +176,10 @@ async def converse(seed: int, trouble: float, removal: bool) -> None:
     if removed_at:
         late = [s for (c, s), d in log.entries.items() if c == "x" and d["senderId"] == "c" and s > removed_at[0]]
         assert not late, "a removed member wrote above the removal"
+        old = [
+            s for (c, s), d in log.entries.items() if c == "x" and s > removed_at[0] > d.get("membersAt", removed_at[0])
+        ]
+        assert not old, "an entry above the removal lets readers go on with what they knew before it"
     assert set(told.seen) >= set(log.entries), "stored but never published"
     assert set(refused) <= ({"not_found", "unavailable"} if removal else {"unavailable"})
 
