@@ -17,13 +17,16 @@ PUSHES: Final = "PUSHES"
 DEAD: Final = "DEAD"
 
 STREAMS: Final = {
-    MESSAGES: ["msg.new.*", "msg.edited.*", "msg.deleted.*", "msg.reaction.*", "msg.status.updated.*"],
-    CHATS: ["chat.created", "chat.updated", "group.member.added", "group.member.removed"],
+    MESSAGES: ["msg.new.*", "msg.edited.*", "msg.deleted.*", "msg.reaction.*", "msg.status.updated.*", "msg.probe"],
+    CHATS: ["chat.created", "chat.updated", "group.member.added", "group.member.removed", "chat.probe"],
     USERS: ["user.deleted"],
     PUSHES: ["push.out", "push.again"],
     DEAD: ["dead.>"],
 }
 """Stream to subjects, without the namespace prefix."""
+
+PROBES: Final = ("msg.probe", "chat.probe")
+"""Subjects nobody consumes: a supervisor publishes to them to see whether the streams still take anything."""
 
 
 def partition(chat_id: str, partitions: int) -> int:

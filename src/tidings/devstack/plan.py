@@ -176,7 +176,7 @@ def _stores(data_dir: Path, ports: Ports, edge: Edge, environ: Mapping[str, str]
         "postgres": lambda: postgres.embed(data_dir, ports),
         "mongo": lambda: mongo.embed(data_dir, ports),
         "valkey": lambda: valkey.embed(data_dir, ports),
-        "nats": lambda: nats.embed(data_dir, ports),
+        "nats": lambda: nats.embed(data_dir, ports, edge.namespace),
         "seaweed": lambda: seaweed.embed(data_dir, ports, edge.s3_bucket, edge.s3_region),
     }
     return [embed[name]() for name in STORES if name not in external]

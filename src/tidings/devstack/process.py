@@ -45,6 +45,8 @@ class Process:
     after: Sequence[str] = ()  # names of processes whose first start has ended before this one begins
     ports: Mapping[str, int] = field(default_factory=dict)  # the first is the one shown to people
     prepare: Callable[[], Awaitable[None]] = _nothing  # before each start: directories, configuration files
+    # Asked every few seconds while it runs. False: it lives and does not work, and only a new start will help.
+    watch: Callable[[], Awaitable[bool]] | None = None
     settle: Callable[[], Awaitable[None]] = _nothing  # after each first readiness: roles, replica set, bucket
     start_timeout_s: float = 60.0  # recovery after a crash with much data takes its time
     stop_signal: signal.Signals = signal.SIGTERM

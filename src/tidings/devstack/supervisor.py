@@ -19,6 +19,8 @@ from tidings.devstack.process import Child, Group, Process, describe_exit
 from tidings.devstack.state import ProcessState, memory_of
 
 PROBE_INTERVAL_S = 0.05
+WATCH_INTERVAL_S = 2.0
+REFUSALS_TO_RESTART = 3  # in a row
 ROTATE_INTERVAL_S = 5.0
 LINES_OF_A_FAILURE = 10
 STOP_ORDER = (Group.EDGE, Group.SERVICE, Group.STORE)
@@ -155,12 +157,25 @@ class Supervisor:
                 place = f"pid {child.pid}, port {port}" if port else f"pid {child.pid}"
                 self._report(process.name, f"ready in {took_s:.1f} s ({place})")
                 slot.settled.set()
-                code = await child.exited()
-                return describe_exit(code)
+                return await self._until_it_ends(process, child)
             return problem
         finally:
             await child.stop(process.stop_signal, process.stop_timeout_s)
             child.sweep()
+
+    async def _until_it_ends(self, process: Process, child: Child) -> str:
+        """Watch it until it has ended, or does not work any more. Answers which."""
+        exited = asyncio.create_task(child.exited())
+        refusals = 0
+        try:
+            while refusals < REFUSALS_TO_RESTART:
+                await asyncio.wait({exited}, timeout=WATCH_INTERVAL_S if process.watch else None)
+                if exited.done():
+                    return describe_exit(exited.result())
+                refusals = refusals + 1 if await _refuses(process) else 0
+        finally:
+            exited.cancel()
+        return "it lives and does not work"
 
     async def _wait_until_ready(self, slot: Slot, child: Child) -> str | None:
         """None once ready, else why not."""
@@ -232,6 +247,14 @@ class Supervisor:
             for path in (self._data_dir / "logs").glob("*.log"):
                 rotate(path)
             await asyncio.sleep(ROTATE_INTERVAL_S)
+
+
+async def _refuses(process: Process) -> bool:
+    """Whether it says itself that it does not work. One that is only slow, or that nobody reaches, is left alone."""
+    try:
+        return process.watch is not None and not await process.watch()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        return False
 
 
 async def _all_settled(slots: Sequence[Slot]) -> None:

