@@ -1,14 +1,18 @@
 """The verdict on a history: pure functions, each one rule, each answering the violations it found.
 
 The rules are those of the design's promises: nothing answered is lost, doubled, disordered, invented or shown to whom
-it is not for; watermarks only rise; unread counts follow from the log; after a fault it goes on within five seconds.
+it is not for; watermarks only rise; unread counts follow from the log; after a fault it goes on within five seconds; a
+live frame comes, or the word to sync; a push is for who may see the message and has not read it.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from tests.chaos.history import Entry, FinalChat, Line
+from tests.chaos.history import Line
+from tests.chaos.live import pushed, unheard
+from tests.chaos.seen import Seen, in_window
 
 SERVED_AGAIN_S: Final = 5.0
 
@@ -16,28 +20,6 @@ SERVED_AGAIN_S: Final = 5.0
 class Violation(NamedTuple):
     rule: str
     what: str
-
-
-class Seen:
-    """A history, sorted by what the rules ask for."""
-
-    def __init__(self, lines: list[Line]) -> None:
-        self.lines = lines
-        sends = [line for line in lines if line.op == "send"]
-        self.invoked = {(s.chat, s.cmid): s for s in sends if s.phase == "invoke"}
-        self.ok: dict[tuple[str, str], list[Line]] = defaultdict(list)
-        for send in sends:
-            if send.phase == "ok":
-                self.ok[send.chat, send.cmid].append(send)
-        self.failed = {(s.chat, s.cmid): s for s in sends if s.phase == "fail"}
-        self.finals: dict[str, dict[str, FinalChat]] = {
-            line.person: {found.chat: found for found in line.final} for line in lines if line.op == "final"
-        }
-        self.log: dict[str, dict[int, Entry]] = defaultdict(dict)  # chat -> all that anyone was shown
-        for chats in self.finals.values():
-            for chat_id, found in chats.items():
-                for entry in found.entries:
-                    self.log[chat_id].setdefault(entry.seq, entry)
 
 
 def check(lines: list[Line]) -> list[Violation]:
@@ -63,9 +45,10 @@ def lost(seen: Seen) -> Iterator[str]:
     for (chat, cmid), answers in seen.ok.items():
         for person, chats in seen.finals.items():
             found = chats.get(chat)
-            if found is None or not _in_window(found, answers[0].seq):
+            if found is None or not in_window(found, answers[0].seq):
                 continue
-            if not any(entry.cmid == cmid and entry.sender == answers[0].person for entry in found.entries):
+            own = [entry for entry in found.entries if entry.cmid == cmid and entry.sender == answers[0].person]
+            if not any((entry.mid, entry.seq) == (answers[0].mid, answers[0].seq) for entry in own):
                 yield f"{cmid} of {chat}, answered with {answers[0].seq}, is not there for {person}"
 
 
@@ -102,9 +85,26 @@ def disordered(seen: Seen) -> Iterator[str]:
         if (chat, cmid) in seen.invoked:
             by_device[chat, answers[0].device].append(answers[0])
     for (chat, device), answers in by_device.items():
-        answers.sort(key=lambda answer: seen.invoked[answer.chat, answer.cmid].t)
-        if [answer.seq for answer in answers] != sorted(answer.seq for answer in answers):
+        if not _in_order(seen, sorted(answers, key=lambda answer: seen.invoked[answer.chat, answer.cmid].t)):
             yield f"what {device} sent to {chat} one after the other is not in that order"
+
+
+def _in_order(seen: Seen, answers: list[Line]) -> bool:
+    """Whether numbers rise from burst to burst, and inside a burst among those that were said once: what had to be
+    said again may come after what was said behind it."""
+    before, burst, high, once = 0, 0, 0, 0
+    for answer in answers:
+        sent = seen.invoked[answer.chat, answer.cmid]
+        if sent.burst != burst or not burst:
+            before, burst, once = high, sent.burst, 0
+        if answer.seq <= before:
+            return False
+        if (answer.chat, answer.cmid) not in seen.again:
+            if answer.seq <= once:
+                return False
+            once = answer.seq
+        high = max(high, answer.seq)
+    return True
 
 
 def gap(seen: Seen) -> Iterator[str]:
@@ -116,7 +116,7 @@ def gap(seen: Seen) -> Iterator[str]:
             if last < end or first > found.joined:
                 yield f"pages of {chat} cover {first}..{last} for {person}, not {found.joined}..{end}"
             held = {entry.seq for entry in found.entries}
-            missing = [seq for seq in seen.log[chat] if _in_window(found, seq) and seq not in held]
+            missing = [seq for seq in seen.log[chat] if in_window(found, seq) and seq not in held]
             if missing:
                 yield f"{person} is not shown {missing[:5]} of {chat}"
     for chat, log in seen.log.items():
@@ -146,12 +146,18 @@ def leak(seen: Seen) -> Iterator[str]:
     """Nothing from before one joined or after one left, in the final sync and on sockets."""
     for person, chats in seen.finals.items():
         for chat, found in chats.items():
-            outside = [entry.seq for entry in found.entries if not _in_window(found, entry.seq)]
+            outside = [entry.seq for entry in found.entries if not in_window(found, entry.seq)]
             if outside:
                 yield f"{person} is shown {outside[:5]} of {chat}, outside of {found.joined}..{found.left}"
     for line in seen.lines:
         if line.op == "recv" and line.chat not in seen.finals.get(line.person, {line.chat: None}):
             yield f"{line.person} received {line.seq} of {line.chat}, a chat that is not theirs"
+        elif line.op == "recv" and seen.absent(line.person, line.chat, line.seq):
+            yield f"{line.person} received {line.seq} of {line.chat} while they were no member"
+    for chat, log in seen.log.items():
+        for entry in log.values():
+            if entry.kind == "message" and entry.sender and seen.absent(entry.sender, chat, entry.seq):
+                yield f"{entry.sender} wrote {entry.seq} of {chat} while they were no member"
 
 
 def regressed(seen: Seen) -> Iterator[str]:
@@ -209,22 +215,25 @@ def stuck(seen: Seen) -> Iterator[str]:
 
 
 def slow(seen: Seen) -> Iterator[str]:
-    """Within five seconds after a fault has ended someone's send is answered, unless the next fault came first."""
+    """Within five seconds after all is whole again someone's send is answered, unless the next fault came first."""
     answers = sorted(line.t for found in seen.ok.values() for line in found)
-    faults = [line for line in seen.lines if line.op == "fault"]
-    for number, healed in enumerate(faults):
-        if healed.phase != "ok" or not any(at > healed.t for at in answers):
-            continue
-        following = next((line.t for line in faults[number + 1 :] if line.phase == "invoke"), None)
-        first = next(at for at in answers if at > healed.t)
-        if first - healed.t > SERVED_AGAIN_S and (following is None or following - healed.t > SERVED_AGAIN_S):
-            yield f"{first - healed.t:.1f} s passed after {healed.kind} of {healed.target} before a send was answered"
+    for number, (_, healed) in enumerate(seen.faults):
+        first = next((at for at in answers if at > healed), None)
+        following = seen.faults[number + 1][0] if number + 1 < len(seen.faults) else math.inf
+        if first is not None and first - healed > SERVED_AGAIN_S and following - healed > SERVED_AGAIN_S:
+            last = next(line for line in seen.lines if line.op == "fault" and line.t == healed)
+            yield f"{first - healed:.1f} s passed after {last.kind} of {last.target} before a send was answered"
 
 
-def _in_window(found: FinalChat, seq: int) -> bool:
-    return found.joined <= seq <= (found.left if found.left is not None else seq)
+def mislaid(seen: Seen) -> Iterator[str]:
+    """A file whose upload was answered is served as it was."""
+    files = {line.mid: line for line in seen.lines if line.op == "object"}
+    for upload in seen.lines:
+        if upload.op == "upload" and (found := files.get(upload.mid)) is not None and found.text != upload.text:
+            yield f"{upload.mid} of {upload.person} is served as {found.text}"
 
 
 RULES: Final[tuple[Callable[[Seen], Iterator[str]], ...]] = (
-    void, lost, duplicated, disordered, gap, phantom, leak, regressed, invented, unread, epoch, stuck, slow,
+    void, lost, duplicated, disordered, gap, phantom, leak, regressed, invented, unread, epoch, stuck, slow, unheard,
+    pushed, mislaid,
 )  # fmt: skip

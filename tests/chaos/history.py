@@ -1,6 +1,7 @@
 """What happened in a run, as lines a person can read: the load and the nemesis write them, the checker reads them.
 
-A send that was answered is `ok`, refused for good `fail`, anything else stays `invoke`: it may exist or not.
+A send that was answered is `ok`, refused for good `fail`, anything else stays `invoke`: it may exist or not. A device's
+connection lasts from `connect` to `closed`.
 """
 
 import time
@@ -9,7 +10,10 @@ from typing import IO, Any, Literal
 
 import msgspec
 
-Op = Literal["send", "change", "recv", "receipt", "delivered", "read", "sync", "final", "fault", "connect", "stuck"]
+Op = Literal[
+    "send", "change", "recv", "receipt", "delivered", "read", "final", "fault", "connect", "resync", "closed", "stuck",
+    "push", "upload", "object",
+]  # fmt: skip
 Phase = Literal["invoke", "ok", "fail"]
 
 
@@ -24,6 +28,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str | None = None  # None: deleted
     edited: bool = False
     target: int | None = None  # of a change: the number it changes
+    about: list[str] = []  # of a notice: whom it is about
 
 
 class FinalChat(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -62,6 +67,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     target: str = ""  # of a fault: whom it hits; of a receipt: whose watermark
     status: str = ""
     epoch: str = ""
+    burst: int = 0  # sends of a device with the same one were made without waiting for answers in between
+    again: bool = False  # a send that is said once more, because no answer came
     final: list[FinalChat] = []
 
 

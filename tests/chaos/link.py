@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import random
 from typing import Literal
 
-Mode = Literal["pass", "refuse", "blackhole", "deaf", "mute", "slow"]
+Mode = Literal["pass", "refuse", "blackhole", "deaf", "mute", "slow", "thin"]
 CHUNK = 64 * 1024
+SLOW_S = (0.02, 0.08)  # a chunk, with jitter
+THIN_BYTES_S = 20_000
 
 
 class Link:
     """Owner of its connections. Modes: `refuse` cuts and lets nobody in; `blackhole` swallows both ways; `deaf`
-    swallows what goes to the server, `mute` what comes back (requests are done, answers lost); `slow` adds 50 ms a
-    chunk."""
+    swallows what goes to the server, `mute` what comes back (requests are done, answers lost); `slow` delays each
+    chunk, `thin` lets few bytes a second through."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -72,6 +75,8 @@ class Link:
                 if self.mode in ("blackhole", swallowing):
                     continue
                 if self.mode == "slow":
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(random.uniform(*SLOW_S))
+                elif self.mode == "thin":
+                    await asyncio.sleep(len(data) / THIN_BYTES_S)
                 writer.write(data)
                 await writer.drain()

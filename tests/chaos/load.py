@@ -1,4 +1,4 @@
-"""People who use the system while it breaks: they send, resend, edit, delete, react, read, leave and come back.
+"""People who use the system while it breaks: they send, also several at once, resend, edit, delete, react and read.
 
 Knows nothing of faults and nothing of the rules: it tells the history what it did and saw.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx
 import websockets
-from tests.chaos.history import Entry, FinalChat, History
+from tests.chaos.history import History
 from tests.support.people import Person
 
 ANSWER_S: Final = 4.0
@@ -22,21 +22,28 @@ BROKEN: Final = (OSError, TimeoutError, websockets.WebSocketException, httpx.HTT
 
 
 class Device:
-    """One device of a person: one thing at a time, a send repeated unchanged until it is answered."""
+    """One device of a person: one thing at a time, sends repeated unchanged until they are answered.
 
-    def __init__(self, person: Person, name: str, chats: list[str], history: History, seed: int) -> None:
+    One that `stays` keeps its connection and acts seldom; one that is `shy` never says what it received.
+    """
+
+    def __init__(
+        self, person: Person, name: str, chats: list[str], history: History, seed: int, *,
+        stays: bool = False, shy: bool = False,
+    ) -> None:  # fmt: skip
         self.person, self.name, self.history = person, name, history
-        self.chats = chats
+        self.chats, self.stays, self.shy = chats, stays, shy
         self.running = True
         self._dice = random.Random(f"{seed}-{name}")
         self._sent: list[dict[str, Any]] = []  # answered sends of one's own: chat, cmid, mid, seq, text
-        self._open: dict[str, Any] | None = None  # the send that waits for its answer
+        self._open: list[dict[str, Any]] = []  # sends that wait for their answers, in their order
+        self._bursts = 0
         self._heads: dict[str, int] = {}
         self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._socket: websockets.ClientConnection | None = None
 
     async def run(self) -> None:
-        while self.running or self._open is not None:
+        while self.running or self._open:
             with contextlib.suppress(*BROKEN):
                 await self._session()
             await asyncio.sleep(self._dice.uniform(0.05, 0.5))
@@ -51,11 +58,12 @@ class Device:
             self._socket = socket
             reader = asyncio.create_task(self._read_all(socket))
             try:
-                for _ in range(self._dice.randint(10, 60)):
-                    if reader.done() or (not self.running and self._open is None):
-                        break
+                acts = self._dice.randint(10, 60)
+                while (acts > 0 or self.stays) and not reader.done() and (self.running or self._open):
+                    acts -= 1
                     await self._act()
             finally:
+                self.history.add("closed", person=self.person.id, device=self.name)
                 reader.cancel()
                 await asyncio.gather(reader, return_exceptions=True)
                 for waiting in self._answers.values():
@@ -65,9 +73,11 @@ class Device:
                 self._answers.clear()
 
     async def _act(self) -> None:
-        if self._open is not None:
-            await self._finish_send()
+        if self._open:
+            await self._finish_sends()
             return
+        if self.stays:
+            await asyncio.sleep(self._dice.uniform(0.2, 0.8))
         kind = self._dice.choices(("send", "again", "change", "read", "pause"), (10, 1, 2, 2, 2))[0]
         if kind == "pause":
             await asyncio.sleep(self._dice.uniform(0.01, 0.2))
@@ -80,16 +90,28 @@ class Device:
             else:
                 await self._change(row)
         else:
-            cmid = uuid.uuid4().hex
-            self._open = {"chat": self._dice.choice(self.chats), "cmid": cmid, "text": f"text of {cmid}"}
-            self._tell("send", "invoke", self._open)
-            await self._finish_send()
+            self._begin_sends(self._dice.choice((1, 1, 1, 4)))
+            await self._finish_sends()
 
-    async def _finish_send(self) -> None:
-        row = self._open
-        assert row is not None
-        if await self._say_send(row):
-            self._open = None
+    def _begin_sends(self, count: int) -> None:
+        """Write so many messages to one chat, to be said without waiting in between."""
+        self._bursts += 1
+        chat = self._dice.choice(self.chats)
+        for _ in range(count):
+            cmid = uuid.uuid4().hex
+            row = {"chat": chat, "cmid": cmid, "text": f"text of {cmid}"}
+            self._open.append(row)
+            self._tell("send", "invoke", row | {"burst": self._bursts})
+
+    async def _finish_sends(self) -> None:
+        rows = list(self._open)
+        settled = await asyncio.gather(*(self._say_send(row) for row in rows), return_exceptions=True)
+        self._open = [row for row, done in zip(rows, settled, strict=True) if done is not True]
+        for row in self._open:
+            self._tell("send", "invoke", row | {"again": True})
+        for failure in settled:
+            if isinstance(failure, BaseException):
+                raise failure
 
     async def _say_send(self, row: dict[str, Any]) -> bool:
         """Whether it is settled. Raises what breaks."""
@@ -162,6 +184,8 @@ class Device:
                     "receipt", person=self.person.id, device=self.name, chat=frame["chatId"], target=frame["userId"],
                     status=frame["status"], seq=frame["seq"],
                 )  # fmt: skip
+            elif kind == "resync":
+                self.history.add("resync", person=self.person.id, device=self.name)
             elif kind == "ready":
                 self.history.add("connect", person=self.person.id, device=self.name, epoch=frame["logEpoch"])
 
@@ -171,6 +195,8 @@ class Device:
         self.history.add("recv", **told, mid=frame["messageId"])
         if frame["senderId"] != self.person.id and frame["kind"] == "message":
             self._heads[chat] = max(seq, self._heads.get(chat, 0))
+            if self.shy:
+                return
             self.history.add("delivered", "invoke", **told)
             await socket.send(json.dumps({"type": "message.delivered", "chatId": chat, "seq": seq}))
 
@@ -179,70 +205,5 @@ class Device:
 
     def give_up(self) -> None:
         """The run is over: what is still open was never answered."""
-        if self._open is not None:
-            self._tell("stuck", "fail", self._open)
-
-
-async def churn(owner: Person, member: Person, group: str, stop: asyncio.Event) -> None:
-    """Remove a member and let them in again; at the end they are out, so that their window has an end."""
-    dice = random.Random(group)
-    async with httpx.AsyncClient(base_url=f"{owner.base_url}/api/v1", timeout=5) as http:
-        headers = {"authorization": f"Bearer {owner.token}"}
-        inside = True
-        while inside or not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(dice.uniform(1, 4)):
-                    await stop.wait()
-                    await asyncio.sleep(0.2)  # one more removal may have to be tried
-            with contextlib.suppress(httpx.HTTPError):
-                if inside:
-                    answer = await http.delete(f"/chats/{group}/members/{member.id}", headers=headers)
-                else:
-                    answer = await http.post(f"/chats/{group}/members", json={"userIds": [member.id]}, headers=headers)
-                if answer.is_success:
-                    inside = not inside
-
-
-async def final(person: Person, history: History) -> None:
-    """Everything this person is shown by a sync from nothing."""
-    chats: dict[str, dict[str, Any]] = {}
-    pages: dict[str, list[dict[str, Any]]] = {}
-    epoch = ""
-    since, positions = None, {}
-    async with httpx.AsyncClient(base_url=f"{person.base_url}/api/v1", timeout=20) as http:
-        while True:
-            body = {"since": since, "positions": positions, "limit": 500}
-            answer = await http.post("/sync", json=body, headers={"authorization": f"Bearer {person.token}"})
-            answer.raise_for_status()
-            found = answer.json()
-            epoch, since = found["logEpoch"], found["since"]
-            chats |= {chat["id"]: chat for chat in found["chats"]}
-            for chat_id, page in found["log"].items():
-                pages.setdefault(chat_id, []).append(page)
-                positions[chat_id] = page["toSeq"]
-            if not found["hasMore"]:
-                break
-    shown = [_final_chat(chat, pages.get(chat_id, [])) for chat_id, chat in chats.items()]
-    history.add("final", person=person.id, epoch=epoch, final=shown)
-
-
-def _final_chat(chat: dict[str, Any], pages: list[dict[str, Any]]) -> FinalChat:
-    covered = (pages[0]["fromSeq"], pages[-1]["toSeq"]) if pages else (chat["joinedSeq"], chat["joinedSeq"] - 1)
-    return FinalChat(
-        chat=chat["id"], type=chat["type"], membership=chat["membership"], joined=chat["joinedSeq"],
-        left=chat["leftSeq"],
-        last=chat["lastSeq"], unread=chat["unreadCount"], read=chat["readSeq"], delivered=chat["deliveredSeq"],
-        others_read=chat["othersReadSeq"], others_delivered=chat["othersDeliveredSeq"], covered=covered,
-        entries=[_entry(item) for page in pages for item in page["items"]],
-    )  # fmt: skip
-
-
-def _entry(item: dict[str, Any]) -> Entry:
-    if item["kind"] == "change":
-        return Entry(seq=item["seq"], mid=item["messageId"], kind=item["change"], target=item["targetSeq"])
-    content = item["content"] or {}
-    text = content.get("text") if item["kind"] == "message" else content.get("event")
-    return Entry(
-        seq=item["seq"], mid=item["messageId"], kind=item["kind"], cmid=item["clientMsgId"], sender=item["senderId"],
-        text=text, edited=item["editedAt"] is not None,
-    )  # fmt: skip
+        for row in self._open:
+            self._tell("stuck", "fail", row)

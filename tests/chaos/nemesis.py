@@ -1,108 +1,155 @@
-"""What breaks: processes are killed, frozen and ended, links cut, and Redis emptied, in an order drawn from a seed."""
+"""When and what breaks: drawn from a seed, or by a schedule that has a name. Knows nothing of the load."""
 
 import asyncio
+import contextlib
 import random
-import signal
-from collections.abc import Mapping
-from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from collections import defaultdict
+from typing import Final
 
-import redis.asyncio
+from tests.chaos.faults import LINK_MODES, Fault, inflict, keep_copies, remove_for_ever
 from tests.chaos.history import History
-from tests.chaos.link import Link, Mode
-from tests.support.running import Stores, System
+from tests.chaos.place import STORES, Place
+from tests.chaos.small_disks import SIZES
 
-LENT: Final = ("mongo", "valkey", "nats")  # of a system of their own, behind links
-SPARED: Final = ("supervisor", "seaweed")
+SPARED: Final = ("supervisor",)
 QUIET_S: Final = (0.5, 4.0)  # between two faults
+LONG_QUIET_S: Final = 10.0  # a quarter of the time nothing is broken
 FREEZE_S: Final = (0.5, 8.0)
+LONG_FREEZE_S: Final = (12.0, 40.0)  # past every lease; rare, and only in runs that have the time
+LONG_RUN_S: Final = 120.0
 LINK_S: Final = (0.5, 5.0)
+FULL_S: Final = (0.5, 3.0)  # what dies of it all the while is given up after six deaths in a minute
+CLOCK_S: Final = (2.0, 8.0)
+KINDS: Final = {"kill": 8, "freeze": 5, "term": 4, "link": 8, "flush": 1, "full": 2, "clock": 2, "rollback": 2}
+ON_TIME: Final = ("auth", "gateway", "envoy")  # tokens say when they end: by a wrong clock they are refused, rightly
+OF_TWO: Final = ("message-1", "message-2", "websocket-1", "websocket-2")
+MOST_DEATHS: Final = 2  # of one process within a minute, so that no supervisor gives it up
+MINUTE_S: Final = 60.0
+
+SCHEDULES: Final[dict[str, list[tuple[float, Fault]]]] = {
+    "killed writer without NATS": [(1.0, Fault("refuse", "link:nats", 6.0)), (4.0, Fault("kill", "message-1"))],
+    "killed holders": [(1.0, Fault("kill", "websocket-1")), (8.0, Fault("kill", "websocket-2"))],
+    "killed writers": [(1.0, Fault("kill", "message-1")), (8.0, Fault("kill", "message-2"))],
+    "lost bundles": [(1.0, Fault("blackhole", "link:valkey", 3.0)), (7.0, Fault("kill", "valkey"))],
+    "emptied Redis": [(1.0, Fault("flush", "valkey")), (6.0, Fault("flush", "valkey"))],
+    "wrong clocks": [
+        (1.0, Fault("early", "websocket-1", 6.0)), (1.0, Fault("late", "message-1", 6.0)),
+        (9.0, Fault("late", "websocket-2", 6.0)), (9.0, Fault("early", "message-2", 6.0)),
+    ],
+    "NATS from before": [
+        (16.0, Fault("rollback", "nats")), (24.0, Fault("rollback-keep", "nats")), (70.0, Fault("flush", "valkey")),
+    ],
+    "full disks": [
+        (1.0, Fault("full", "nats", 2.0)), (6.0, Fault("full", "mongo", 2.0)), (16.0, Fault("full", "postgres", 2.0)),
+        (24.0, Fault("full", "valkey", 2.0)),
+    ],
+    "one link after the other": [
+        (1.0 + number, Fault("blackhole", f"link:{store}", 7.0 - 2 * (number % 3)))
+        for number, store in enumerate(STORES)
+    ],
+    "crossing writers": [(2.0, Fault("freeze", "message-1", 2.0)), (7.0, Fault("freeze", "message-2", 2.0))],
+    "nothing": [(1.0, Fault("slow", "link:nats", 8.0))],  # late is all it is
+}  # fmt: skip
 
 
-class Fault(NamedTuple):
-    kind: str
-    target: str
-    seconds: float = 0.0
-
-
-class Place(NamedTuple):
-    """What there is to break: two supervisors (stores, services) and the links between them."""
-
-    stores: System
-    services: System
-    links: Mapping[str, Link]
-    redis_url: str
-
-
-def draw(dice: random.Random, services: list[str]) -> Fault:
+def draw(dice: random.Random, services: list[str], *, long: bool = False) -> Fault:
     """The next fault."""
-    kind = dice.choices(("kill", "freeze", "term", "link", "flush"), (4, 3, 2, 4, 1))[0]
+    kind = dice.choices(list(KINDS), list(KINDS.values()))[0]
     if kind == "flush":
         return Fault("flush", "valkey")
     if kind == "link":
-        mode: Mode = dice.choice(("refuse", "blackhole", "deaf", "mute", "slow"))
-        return Fault(mode, f"link:{dice.choice(LENT)}", round(dice.uniform(*LINK_S), 2))
-    target = dice.choice([*services, *LENT])
-    seconds = round(dice.uniform(*FREEZE_S), 2) if kind == "freeze" else 0.0
-    return Fault(kind, target, seconds)
+        return Fault(dice.choice(LINK_MODES), f"link:{dice.choice((*STORES, 'edge'))}", _seconds(dice, LINK_S))
+    if kind == "full":
+        return Fault("full", dice.choice(list(SIZES)), _seconds(dice, FULL_S))
+    if kind == "clock":
+        target = dice.choice([name for name in services if not name.startswith(ON_TIME)])
+        return Fault(dice.choice(("early", "late")), target, _seconds(dice, CLOCK_S))
+    if kind == "rollback":
+        return Fault(dice.choice(("rollback", "rollback-keep")), "nats")
+    target = dice.choice([*services, *STORES])
+    if kind == "freeze":
+        return Fault(kind, target, _seconds(dice, LONG_FREEZE_S if long and dice.random() < 0.1 else FREEZE_S))
+    return Fault(kind, target)
 
 
-async def run(place: Place, history: History, seed: int, seconds: float) -> list[Fault]:
-    """Break one thing after the other for so long; each is healed before the next. Answers what was done."""
-    dice = random.Random(seed)
-    names = [p.name for p in place.services.state().processes if p.state == "ready" and p.name not in SPARED]
-    done: list[Fault] = []
+def _seconds(dice: random.Random, bounds: tuple[float, float]) -> float:
+    return round(dice.uniform(*bounds), 2)
+
+
+class Wear:
+    """How often each process died lately."""
+
+    def __init__(self) -> None:
+        self._deaths: dict[str, list[float]] = defaultdict(list)
+
+    def bears(self, fault: Fault, now: float) -> bool:
+        """Whether a process may die of this fault; counts it."""
+        if fault.kind not in ("kill", "term", "full"):
+            return True
+        lately = [at for at in self._deaths[fault.target] if now - at < MINUTE_S]
+        if len(lately) + (fault.kind == "full") > MOST_DEATHS - 1:
+            return False
+        self._deaths[fault.target] = [*lately, *[now] * (1 + (fault.kind == "full"))]
+        return True
+
+
+async def run(place: Place, history: History, seed: int, seconds: float) -> None:
+    """Break one thing after the other for so long, now and then two at once; each is healed before the next."""
+    dice, wear = random.Random(seed), Wear()
+    names = await _names(place)
+    copying = asyncio.create_task(keep_copies(place))
     end = history.now() + seconds
-    while history.now() < end:
-        await asyncio.sleep(dice.uniform(*QUIET_S))
-        fault = draw(dice, sorted(names))
-        history.add("fault", "invoke", kind=fault.kind, target=fault.target)
-        await _inflict(place, fault)
-        history.add("fault", "ok", kind=fault.kind, target=fault.target)
-        done.append(fault)
-    return done
+    try:
+        while history.now() < end:
+            await asyncio.sleep(dice.uniform(*QUIET_S) + LONG_QUIET_S * (dice.random() < 0.05))
+            drawn = [draw(dice, names, long=seconds >= LONG_RUN_S) for _ in range(dice.choice((1, 1, 1, 1, 2)))]
+            faults = [fault for fault in drawn if wear.bears(fault, history.now())]
+            if len({_hit(fault) for fault in faults}) == len(faults):
+                await asyncio.gather(*(_break(place, history, fault) for fault in faults))
+    finally:
+        await _end(copying)
 
 
-async def _inflict(place: Place, fault: Fault) -> None:
-    """Until it is healed: the process runs again, the link passes."""
-    if fault.target.startswith("link:"):
-        link = place.links[fault.target.removeprefix("link:")]
-        link.set(fault.kind)  # type: ignore[arg-type]
-        await asyncio.sleep(fault.seconds)
-        link.set("pass")
-    elif fault.kind == "flush":
-        client = redis.asyncio.from_url(place.redis_url)
-        await client.flushall()
-        await client.aclose()
-    else:
-        system = place.stores if fault.target in LENT else place.services
-        await _signal(system, fault)
+async def play(place: Place, history: History, schedule: str) -> None:
+    """Break what a named schedule says, when it says."""
+    copying = asyncio.create_task(keep_copies(place))
+
+    async def later(after_s: float, fault: Fault) -> None:
+        await asyncio.sleep(after_s)
+        await _break(place, history, fault)
+
+    try:
+        await asyncio.gather(*(later(after_s, fault) for after_s, fault in SCHEDULES[schedule]))
+    finally:
+        await _end(copying)
 
 
-async def _signal(system: System, fault: Fault) -> None:
-    if fault.kind == "freeze":
-        pid = await asyncio.to_thread(system.kill, fault.target, signal.SIGSTOP)
-        await asyncio.sleep(fault.seconds)
-        if await asyncio.to_thread(system.pid, fault.target) == pid:
-            await asyncio.to_thread(system.kill, fault.target, signal.SIGCONT)
-        return
-    # PostgreSQL takes SIGTERM as "when the last client has left": SIGINT is its word for now.
-    polite = signal.SIGINT if fault.target == "postgres" else signal.SIGTERM
-    number = signal.SIGKILL if fault.kind == "kill" else polite
-    old = await asyncio.to_thread(system.kill, fault.target, number)
-    await asyncio.to_thread(system.wait_replaced, fault.target, old, 60)
+async def maim(place: Place, history: History, seed: int, seconds: float) -> contextlib.AsyncExitStack:
+    """One instance of two goes and never comes back. Close what this answers when the run is over."""
+    dice = random.Random(seed)
+    fault = Fault(dice.choice(("gone", "frozen")), dice.choice(OF_TWO))
+    history.add("fault", "invoke", kind=fault.kind, target=fault.target)
+    stack = await remove_for_ever(place, fault)
+    history.add("fault", "ok", kind=fault.kind, target=fault.target)
+    await asyncio.sleep(seconds)
+    return stack
 
 
-async def links_to(stores: Stores) -> tuple[dict[str, Link], dict[str, str]]:
-    """A link to MongoDB, Valkey and NATS each, and the environment that makes services use them."""
-    links: dict[str, Link] = {}
-    env: dict[str, str] = {}
-    for name, key in zip(LENT, ("TIDINGS_MONGO_URL", "TIDINGS_REDIS_URL", "TIDINGS_NATS_URL"), strict=True):
-        url = stores.environ[key]
-        place = urlsplit(url)
-        links[name] = Link(place.hostname or "", place.port or 0)
-        await links[name].start()
-        # A replica set would tell the driver its own address, past the link.
-        url = url.replace("replicaSet=tidings", "directConnection=true")
-        env[key] = url.replace(f":{place.port}", f":{links[name].port}")
-    return links, env
+async def _break(place: Place, history: History, fault: Fault) -> None:
+    history.add("fault", "invoke", kind=fault.kind, target=fault.target)
+    await inflict(place, fault)
+    history.add("fault", "ok", kind=fault.kind, target=fault.target)
+
+
+async def _names(place: Place) -> list[str]:
+    state = await asyncio.to_thread(place.services.state)
+    return sorted(p.name for p in state.processes if p.state == "ready" and p.name not in SPARED)
+
+
+def _hit(fault: Fault) -> str:
+    return "nats" if fault.kind.startswith("rollback") else fault.target.removeprefix("link:")
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

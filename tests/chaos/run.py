@@ -6,6 +6,7 @@ when a promise was broken, and says which; the same --seed draws the same faults
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import random
 import sys
@@ -13,33 +14,52 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from tests.chaos import checker, load, nemesis
+from tests.chaos import checker, errands, load, nemesis
 from tests.chaos.history import History
+from tests.chaos.link import Link
+from tests.chaos.place import Place, hooks, links_to, small_disks_for
 from tests.support.people import Person
 from tests.support.running import System, running_stores, running_system
+from tests.support.waiting import wait_until
 
 WARM_S = 3.0
+QUIET_S = 10.0
 SETTLE_S = 45.0  # so long may the last sends take after all faults are healed
 SHORT_LEASE = {"TIDINGS_MESSAGE_LEASE_S": "4", "TIDINGS_MESSAGE_LEASE_MARGIN_S": "1"}
 SCALE = ("--scale", "websocket=2,message=2")
 PEOPLE = 6
+SHY = 3
 
 
-async def go(
-    seed: int, seconds: float, folder: Path, extra: dict[str, str] | None = None
-) -> tuple[History, list[checker.Violation]]:
-    """One run in `folder`. Answers its history and what is wrong with it. `extra` is environment for the services."""
+class What(NamedTuple):
+    """What is to break: by the seed for some seconds, by a named schedule, or for ever; and which bugs are put in."""
+
+    seed: int
+    seconds: float = 60.0
+    schedule: str = ""
+    liveness: bool = False
+    bugs: str = ""
+    quiet_s: float = QUIET_S
+
+
+async def go(what: What, folder: Path) -> tuple[History, list[checker.Violation]]:
+    """One run in `folder`. Answers its history and what is wrong with it."""
     history = History(folder / "history.jsonl")
-    with running_stores(folder / "stores") as stores:
-        links, env = await nemesis.links_to(stores)
-        # `running_system` blocks: in a thread, because the links it needs are served by this loop.
-        started = running_system(folder / "system", *SCALE, env=env | SHORT_LEASE | (extra or {}))
+    # These block: in threads, because the links the services need are served by this loop.
+    with running_stores(folder / "stores", small_disks_for(folder / "stores")) as stores:
+        links, env = await links_to(stores)
+        env |= SHORT_LEASE | hooks(folder, what.bugs)
+        started = running_system(folder / "system", *SCALE, env=env)
         system = await asyncio.to_thread(started.__enter__)
         try:
             await asyncio.to_thread(system.wait_ready)
-            place = nemesis.Place(System("", stores.data_dir), system, links, stores.redis_url)
-            await _play(place, history, seed, seconds)
+            links["edge"] = Link("127.0.0.1", urlsplit(system.base_url).port or 0)
+            await links["edge"].start()
+            place = Place(System("", stores.data_dir), system, links, stores.redis_url, folder)
+            await _play(place, history, what)
         finally:
             await asyncio.to_thread(started.__exit__, None, None, None)
             for link in links.values():
@@ -48,28 +68,33 @@ async def go(
     return history, checker.check(history.lines)
 
 
-async def _play(place: nemesis.Place, history: History, seed: int, seconds: float) -> None:
-    people = [await asyncio.to_thread(Person, place.services.base_url, _phone(seed, n)) for n in range(PEOPLE)]
-    chats = await asyncio.to_thread(_chats, people, random.Random(seed))
-    devices = [
-        load.Device(
-            person, f"{number}{letter}", [c for c, members in chats.items() if person in members], history, seed
-        )
-        for number, person in enumerate(people)
-        for letter in ("a", "b")[: 1 + number % 2]
-    ]
+async def _play(place: Place, history: History, what: What) -> None:
+    """Warm, faults, heal, quiet, and everyone looks from nothing."""
+    url = f"http://127.0.0.1:{place.links['edge'].port}"
+    people = [await asyncio.to_thread(Person, url, _phone(what.seed, n)) for n in range(PEOPLE)]
+    chats = await asyncio.to_thread(_chats, people, random.Random(what.seed))
+    for person in people:
+        await asyncio.to_thread(errands.push_target, person)
+    devices = _devices(people, chats, history, what.seed)
     stop = asyncio.Event()
-    group = next(chat for chat, members in chats.items() if len(members) == PEOPLE)
-    async with asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks, contextlib.AsyncExitStack() as gone:
         running = [tasks.create_task(device.run()) for device in devices]
-        churning = tasks.create_task(load.churn(people[0], people[-1], group, stop))
+        running.append(tasks.create_task(errands.letters(people[1], _of(people[1], chats), history, what.seed, stop)))
+        group = next(chat for chat, members in chats.items() if len(members) == PEOPLE)
+        churning = asyncio.Event()
+        churn = tasks.create_task(errands.churn(people[0], people[-1], group, churning))
+        tasks.create_task(errands.uploads(people[2], history, what.seed, stop))
+        log = place.services.data_dir / "push.jsonl"
+        tasks.create_task(errands.pushes(log, history, stop))
         await asyncio.sleep(WARM_S)
-        await nemesis.run(place, history, seed, seconds)
-        for system in (place.stores, place.services):
-            await asyncio.to_thread(_wait_all, system)
+        if what.liveness:
+            await gone.enter_async_context(await nemesis.maim(place, history, what.seed, what.seconds))
+        else:
+            await _break_and_heal(place, history, what)
+        churning.set()
+        await churn
+        await asyncio.sleep(what.quiet_s)  # others go on in the group, and what was lost is noticed
         stop.set()
-        await churning
-        await asyncio.sleep(WARM_S)  # and others go on in the group
         for device in devices:
             device.running = False
         _, open_still = await asyncio.wait(running, timeout=SETTLE_S)
@@ -77,13 +102,36 @@ async def _play(place: nemesis.Place, history: History, seed: int, seconds: floa
             task.cancel()
         for device in devices:
             device.give_up()
-    for person in people:
-        await load.final(person, history)
+        for person in people:
+            await errands.final(person, history)
+        await errands.fetch_uploads(people[2], history)
+
+
+async def _break_and_heal(place: Place, history: History, what: What) -> None:
+    if what.schedule:
+        await nemesis.play(place, history, what.schedule)
+    else:
+        await nemesis.run(place, history, what.seed, what.seconds)
+    for system in (place.stores, place.services):
+        await asyncio.to_thread(_wait_all, system)
+
+
+def _devices(people: list[Person], chats: dict[str, list[Person]], history: History, seed: int) -> list[load.Device]:
+    """One device for each, two for every second: that one stays connected. One person is shy."""
+    return [
+        load.Device(
+            person, f"{number}{letter}", _of(person, chats), history, seed, stays=letter == "b", shy=number == SHY
+        )
+        for number, person in enumerate(people)
+        for letter in ("a", "b")[: 1 + number % 2]
+    ]
+
+
+def _of(person: Person, chats: dict[str, list[Person]]) -> list[str]:
+    return [chat for chat, members in chats.items() if person in members]
 
 
 def _wait_all(system: System) -> None:
-    from tests.support.waiting import wait_until
-
     wait_until(lambda: system.state().ready, "every process is ready again", 60)
 
 
@@ -105,12 +153,13 @@ def _chats(people: list[Person], dice: random.Random) -> dict[str, list[Person]]
 def report(history: History, violations: list[checker.Violation], seed: int, took: float) -> str:
     """What was done and found, in a few lines."""
     faults = Counter(line.kind for line in history.lines if line.op == "fault" and line.phase == "ok")
-    sends = Counter(line.phase for line in history.lines if line.op == "send")
+    sends = Counter(line.phase for line in history.lines if line.op == "send" and not line.again)
+    ops = Counter(line.op for line in history.lines)
     kinds = ", ".join(f"{count} {kind}" for kind, count in faults.items())
     lines = [
         f"seed {seed}: {took:.0f} s, {sum(faults.values())} faults ({kinds})",
         f"sends: {sends['invoke']} made, {sends['ok']} answered, {sends['fail']} refused; "
-        f"{sum(line.op == 'recv' for line in history.lines)} received",
+        f"{ops['recv']} received, {ops['push']} pushed, {ops['upload']} files",
     ]
     lines += [f"VIOLATION {rule}: {what}" for rule, what in violations] or ["no promise was broken"]
     return "\n".join(lines)
@@ -120,6 +169,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="how long faults go on, per seed")
     parser.add_argument("--seed", type=int, default=0, help="0 draws one, and says which")
+    parser.add_argument("--schedule", default="", choices=["", *nemesis.SCHEDULES], help="break what this says instead")
+    parser.add_argument("--liveness", action="store_true", help="one instance of two never comes back, the rest serves")
     parser.add_argument("--runs", type=int, default=1, help="so many seeds, one after the other")
     parser.add_argument("--out", type=Path, help="keep history and logs here")
     args = parser.parse_args()
@@ -130,7 +181,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         print(f"seed {seed + number}, {args.seconds:.0f} s of faults; history in {folder}", file=sys.stderr)
         began = time.monotonic()
-        history, violations = asyncio.run(go(seed + number, args.seconds, folder))
+        what = What(seed + number, args.seconds, args.schedule, args.liveness)
+        history, violations = asyncio.run(go(what, folder))
         print(report(history, violations, seed + number, time.monotonic() - began), flush=True)
         bad += bool(violations)
     sys.exit(1 if bad else 0)

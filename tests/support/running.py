@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,14 +146,17 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def tidings_up(data_dir: Path, *options: str, env: dict[str, str] | None = None) -> Iterator["subprocess.Popen[str]"]:
-    """`tidings up` as a child of the test run: it dies with it. Ready when the body runs; stopped after it."""
+def tidings_up(
+    data_dir: Path, *options: str, env: dict[str, str] | None = None, through: Sequence[str] = ()
+) -> Iterator["subprocess.Popen[str]"]:
+    """`tidings up` as a child of the test run: it dies with it. Ready when the body runs; stopped after it. `through`
+    is a command that becomes the one that follows it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TIDINGS_")}
     said = data_dir.parent / f"{data_dir.name}.up.log"
     with said.open("w") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "tidings.cli.main", "up", "--data-dir", str(data_dir), *options],
+            [*through, sys.executable, "-m", "tidings.cli.main", "up", "--data-dir", str(data_dir), *options],
             env=clean | (env or {}), stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True,
             start_new_session=True, preexec_fn=die_with_parent(),
         )  # fmt: skip
@@ -177,14 +180,14 @@ def tidings_up(data_dir: Path, *options: str, env: dict[str, str] | None = None)
 
 
 @contextlib.contextmanager
-def running_stores(data_dir: Path) -> Iterator[Stores]:
+def running_stores(data_dir: Path, through: Sequence[str] = ()) -> Iterator[Stores]:
     """The five stores: those of TIDINGS_TEST_STORES (a state.json) if given, else started here."""
     given = os.environ.get("TIDINGS_TEST_STORES")
-    if given:
+    if given and not through:
         found = json.loads(Path(given).read_text())
         yield Stores(Path(found["dataDir"]), found["environ"])
         return
-    with tidings_up(data_dir, "--only", "stores"):
+    with tidings_up(data_dir, "--only", "stores", through=through):
         state = load_state(data_dir)
         assert state is not None
         yield Stores(data_dir, state.environ)
