@@ -73,7 +73,12 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
             await events.listen(subject, ChatEvent, on_chat_event)
         await events.listen(BLOCKS_CHANGED, BlocksChanged, chats.on_blocks_changed)
         await events.listen(PRIVACY_CHANGED, PrivacyChanged, privacy.on_changed)
-        events.on_server_start(lambda: writer.republish(now_ms() - int(REPLAY_S * 1000)))
+
+        async def on_new_nats() -> None:
+            await writer.republish(now_ms() - int(REPLAY_S * 1000))
+            await store.know_bus(me, events.server_id)
+
+        events.on_server_start(on_new_nats)
 
         tasks = [
             background("lanes", lanes.run()),
@@ -82,8 +87,11 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
             background("receipts", receipts.run()),
             background("receipts of groups", receipts.tell()),
             background("expiry", _expire(store)),
-            background("recovery", _recover(writer, settings)),
+            background("recovery", writer.watch(slot_is_ours=settings.slot_restarted)),
         ]
+        # It may have been started anew while nobody of this slot was there to see it.
+        if await store.known_bus(me) != events.server_id:
+            tasks.append(background("republish", on_new_nats()))
         try:
             yield Servers(
                 routes=routes(
@@ -127,11 +135,6 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
             await asyncio.gather(*tasks, return_exceptions=True)
             for peers in (chat_peers, user_peers, media_peers):
                 await peers.close()
-
-
-async def _recover(writer: Writer, settings: Settings) -> None:
-    """At a restart the log of the last holder of this slot is taken over at once, beside the first new work."""
-    await writer.recover(slot_is_ours=settings.slot_restarted)
 
 
 async def _expire(store: Store) -> None:

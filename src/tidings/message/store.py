@@ -181,38 +181,51 @@ class Store:
 
     # -- writers --------------------------------------------------------------------------------
 
-    async def open_writer(self, writer: str, instance: str, lease_until: int) -> None:
+    async def open_writer(self, writer: str, instance: str, lease_ms: int) -> None:
         """Register a writer before its first entry."""
-        await self._writers.insert_one(
-            {"_id": writer, "instance": instance, "publishedThrough": "", "leaseUntil": lease_until, "closed": False}
-        )
+        fields = {"instance": {"$literal": instance}, "publishedThrough": "", "leaseUntil": _in(lease_ms)}
+        await self._writers.update_one({"_id": writer}, [{"$set": {**fields, "closed": False}}], upsert=True)
 
-    async def checkpoint(self, writer: str, published_through: str, lease_until: int, *, close: bool = False) -> bool:
+    async def checkpoint(self, writer: str, published_through: str, lease_ms: int, *, close: bool = False) -> bool:
         """Save the cursor and renew the lease. False: another writer has taken this one over."""
         result = await self._writers.update_one(
             {"_id": writer, "closed": False, "takenBy": {"$exists": False}},
-            {"$set": {"publishedThrough": published_through, "leaseUntil": lease_until, "closed": close}},
+            [{"$set": {"publishedThrough": published_through, "leaseUntil": _in(lease_ms), "closed": close}}],
         )
         return result.matched_count == 1
 
-    async def abandoned(self, now_ms: int, instance: str | None) -> list[Document]:
+    async def abandoned(self, instance: str | None) -> list[Document]:
         """Writers whose lease lapsed, and, where a supervisor vouches that they are dead, those of `instance`."""
-        terms: list[Document] = [{"leaseUntil": {"$lt": now_ms}}]
+        terms: list[Document] = [{"$expr": {"$lt": ["$leaseUntil", _in(0)]}}]
         if instance is not None:
             terms.append({"instance": instance})
         return await self._writers.find({"closed": False, "$or": terms}).to_list()
 
-    async def take_over(self, found: Document, by: str, lease_until: int) -> bool:
+    async def take_over(self, found: Document, by: str, lease_ms: int) -> bool:
         """Compare and set: exactly one takes a writer over."""
         result = await self._writers.update_one(
             {"_id": found["_id"], "closed": False, "leaseUntil": found["leaseUntil"]},
-            {"$set": {"takenBy": by, "leaseUntil": lease_until}},
+            [{"$set": {"takenBy": by, "leaseUntil": _in(lease_ms)}}],
         )
         return result.modified_count == 1
 
     async def close_writer(self, writer: str) -> None:
         """All of a dead writer's entries are published."""
         await self._writers.update_one({"_id": writer}, {"$set": {"closed": True}})
+
+    async def writers_since(self, after_id: str) -> list[str]:
+        """The closed writers that have entries above an id."""
+        wrote = await self._entries.distinct("writer", {"_id": {"$gt": after_id}})
+        return [d["_id"] async for d in self._writers.find({"_id": {"$in": wrote}, "closed": True}, {"_id": 1})]
+
+    async def known_bus(self, instance: str) -> str:
+        """The NATS process that took the events of this slot last. Empty: none yet."""
+        found = await self._meta.find_one({"_id": f"nats:{instance}"})
+        return str(found["value"]) if found else ""
+
+    async def know_bus(self, instance: str, server: str) -> None:
+        """From now on events of this slot go to this NATS process."""
+        await self._meta.update_one({"_id": f"nats:{instance}"}, {"$set": {"value": server}}, upsert=True)
 
     async def written_after(self, writer: str, after_id: str) -> AsyncIterator[Document]:
         """A writer's entries above an id in the order of their ids, which is the order it wrote each chat in."""
@@ -349,6 +362,11 @@ class Store:
         """Which of these are starred."""
         found = self._stars.find({"_id": {"$in": [f"{user_id}:{m}" for m in message_ids]}}, {"messageId": 1})
         return {d["messageId"] async for d in found}
+
+
+def _in(ms: int) -> Document:
+    """A moment by the clock of MongoDB, which all writers share: a wrong one of theirs lends and takes nothing."""
+    return {"$add": [{"$toLong": "$$NOW"}, ms]}
 
 
 EMPTIED: Document = {"text": "", "counted": "", "mentions": "", "replyTo": "", "reactions": "", "ballots": ""}

@@ -1,7 +1,7 @@
 """A writer: the identity under which this process appends, its lease, and the cursor of what it published.
 
 The log is the outbox; the checkpoint is its cursor. Whoever finds a writer whose lease lapsed publishes what that
-one stored above its checkpoint. Leases use a monotonic clock here and wall time only to tell others.
+one stored above its checkpoint. Leases use a monotonic clock here and MongoDB's to tell others.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from prometheus_client import Counter, Gauge
 from pymongo.errors import PyMongoError
 
 from tidings.contracts.ids import Uuid7Sequence
-from tidings.contracts.times import now_ms
 from tidings.message import change
 from tidings.message.log import Document
 from tidings.message.publish import Publisher
@@ -25,6 +24,7 @@ _log = logging.get(__name__)
 TAKEOVERS = Counter("tidings_message_takeovers_total", "Writers taken over after they died")
 LOST = Counter("tidings_message_leases_lost_total", "Leases that another writer took while we lived")
 CATCH_UP_S = 1.0
+LOOK_EVERY_S = 5.0
 UNPUBLISHED = Gauge("tidings_message_unpublished_batches", "Stored batches whose events are not acknowledged yet")
 
 
@@ -117,6 +117,7 @@ class Writer:
         self._store, self._publisher, self._settings, self._instance = store, publisher, settings, instance
         self._ids = Uuid7Sequence()
         self._lease = Lease(settings.lease_s, settings.lease_margin_s, boot_clock)
+        self._lease_ms = int(settings.lease_s * 1000)
         self._past: list[str] = []
         self.id = ""
         self.in_flight = InFlight()
@@ -132,16 +133,16 @@ class Writer:
     async def start(self) -> None:
         """Take a new writer id."""
         writer, asked = self._ids.next(), boot_clock()
-        await self._store.open_writer(writer, self._instance, self._lease_until())
+        await self._store.open_writer(writer, self._instance, self._lease_ms)
         self._past = [*self._past[-20:], writer]
         self.in_flight = InFlight()
         self.id = writer
         self._lease.renewed(asked)
 
     async def keep(self) -> None:
-        """Save the checkpoint and renew the lease for ever; look for dead writers every few seconds."""
+        """Save the checkpoint and renew the lease for ever. Waits for nothing else: the lease would end meanwhile."""
         pause = self._settings.checkpoint_ms / 1000
-        saved, asked_at, looked_at = "", boot_clock(), boot_clock()
+        saved, asked_at = "", boot_clock()
         while True:
             await asyncio.sleep(pause)
             UNPUBLISHED.set(len(self.in_flight))
@@ -149,7 +150,7 @@ class Writer:
             try:
                 through = self.in_flight.through()
                 if through != saved or now - asked_at > self._settings.lease_s / 10 or not self.holds():
-                    if await self._store.checkpoint(self.id, through, self._lease_until()):
+                    if await self._store.checkpoint(self.id, through, self._lease_ms):
                         saved, asked_at = through, now
                         self._lease.renewed(now)
                     else:
@@ -157,9 +158,6 @@ class Writer:
                         _log.warning("our lease was taken: going on as a new writer", writer=self.id)
                         await self.start()
                         saved = ""
-                if now - looked_at > 5:
-                    looked_at = now
-                    await self.recover()
             except PyMongoError as error:
                 _log.warning("checkpoint failed", error=repr(error))
 
@@ -178,10 +176,20 @@ class Writer:
             in_flight.left_published()
             _log.info("published what was left to the log", writer=writer, entries=count)
 
+    async def watch(self, *, slot_is_ours: bool) -> None:
+        """Look for dead writers for ever; at a restart the last holder of our slot is one, whatever its lease says."""
+        while True:
+            try:
+                await self.recover(slot_is_ours=slot_is_ours)
+                slot_is_ours = False
+            except PyMongoError as error:
+                _log.warning("dead writers wait for the next look", error=repr(error))
+            await asyncio.sleep(LOOK_EVERY_S)
+
     async def recover(self, *, slot_is_ours: bool = False) -> None:
         """Publish what dead writers left. With `slot_is_ours` the last holder of our instance name is surely dead."""
-        for found in await self._store.abandoned(now_ms(), self._instance if slot_is_ours else None):
-            if found["_id"] == self.id or not await self._store.take_over(found, self.id, self._lease_until()):
+        for found in await self._store.abandoned(self._instance if slot_is_ours else None):
+            if found["_id"] == self.id or not await self._store.take_over(found, self.id, self._lease_ms):
                 continue
             TAKEOVERS.inc()
             count = await self._publish_again(found["_id"], found["publishedThrough"])
@@ -189,9 +197,9 @@ class Writer:
             _log.info("took over a writer", writer=found["_id"], republished=count)
 
     async def republish(self, since_ms: int) -> None:
-        """NATS may have lost its tail: publish what our writers stored after `since_ms` once more."""
+        """NATS may have lost its tail: publish once more what our writers and dead ones stored after `since_ms`."""
         boundary = f"{since_ms >> 16:08x}-{since_ms & 0xFFFF:04x}"
-        for writer in list(self._past):
+        for writer in dict.fromkeys([*self._past, *await self._store.writers_since(boundary)]):
             count = await self._publish_again(writer, boundary)
             _log.info("published again after a start of NATS", writer=writer, entries=count)
 
@@ -203,8 +211,7 @@ class Writer:
             await asyncio.sleep(0.1)
         with contextlib.suppress(PyMongoError):
             done = not len(self.in_flight)
-            until = self._lease_until() if not done else 0
-            await self._store.checkpoint(self.id, self.in_flight.through(), until if done else 0, close=done)
+            await self._store.checkpoint(self.id, self.in_flight.through(), 0, close=done)
 
     async def _publish_again(self, writer: str, after_id: str, *, through: str | None = None) -> int:
         count = 0
@@ -223,6 +230,3 @@ class Writer:
             await self._store.apply([change.update(d) for d in documents if d["kind"] == "change"])
             await self._publisher.publish(documents, {})
         return len(documents)
-
-    def _lease_until(self) -> int:
-        return now_ms() + int(self._settings.lease_s * 1000)

@@ -55,7 +55,8 @@ class Bus:
         self._js: JetStreamContext = client.jetstream(timeout=PUBLISH_TIMEOUT_S)
         self._prefix = "" if namespace == "tidings" else f"{namespace}."
         self._namespace = namespace
-        self._server_id = client.connected_server_version and client._server_info.get("server_id")
+        self.server_id = str(client._server_info.get("server_id", ""))  # of the NATS process: new at each of its starts
+        self._ahead_s = 0.0  # what the clock of NATS shows beyond this loop's
         self._consumers: list[Consumer] = []
         self._restarted: list[Callable[[], Awaitable[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,6 +81,16 @@ class Bus:
     def on_server_start(self, action: Callable[[], Awaitable[None]]) -> None:
         """Call `action` after each reconnection to a NATS process that was newly started."""
         self._restarted.append(action)
+
+    async def read_clock(self, stream: str) -> None:
+        """Learn what time it is for NATS: ours may be wrong."""
+        # nats-py leaves the server's time out of its StreamInfo.
+        info = await self._js._api_request(f"{self._js._prefix}.STREAM.INFO.{stream}", b"", timeout=PUBLISH_TIMEOUT_S)
+        self._ahead_s = datetime.fromisoformat(info["ts"]).timestamp() - asyncio.get_running_loop().time()
+
+    def server_time(self) -> datetime:
+        """The time by the clock of NATS, which stamps the events."""
+        return datetime.fromtimestamp(asyncio.get_running_loop().time() + self._ahead_s, UTC)
 
     async def publish(self, subject: str, body: bytes, *, message_id: str = "") -> None:
         """Store an event in its stream; returns when JetStream has it. Raises ApiError `unavailable`.
@@ -176,8 +187,8 @@ class Bus:
 
     async def reconnected(self) -> None:
         """After a reconnection: NATS may be a new process, with an older or an empty store."""
-        server_id = self._client._server_info.get("server_id")
-        is_new, self._server_id = server_id != self._server_id, server_id
+        server_id = str(self._client._server_info.get("server_id", ""))
+        is_new, self.server_id = server_id != self.server_id, server_id
         _log.info("nats connection is back", new_server=is_new)
         with contextlib.suppress(asyncio.CancelledError):
             await retry.until("nats", self.ensure_streams, timeout_s=60, errors=(*UNREACHABLE, APIError))
@@ -246,6 +257,7 @@ class Consumer:
         """Make sure the consumer exists and does not stand beyond the end of its stream, where it would be silent
         until the stream caught up: that happens when NATS lost its tail but not the consumer's state."""
         js = self._bus._js
+        await self._bus.read_clock(self._stream)
         try:
             info = await js.consumer_info(self._stream, self._name)
         except NotFoundError:
@@ -257,7 +269,7 @@ class Consumer:
                 "consumer was ahead of its stream", consumer=self._name, at=info.delivered.stream_seq, last=last
             )
             await js.delete_consumer(self._stream, self._name)
-            await self._create(DeliverPolicy.BY_START_TIME, datetime.now(UTC) - timedelta(seconds=REPLAY_S))
+            await self._create(DeliverPolicy.BY_START_TIME, self._bus.server_time() - timedelta(seconds=REPLAY_S))
 
     async def _create(self, policy: DeliverPolicy, start: datetime | None) -> None:
         config = ConsumerConfig(
@@ -323,7 +335,7 @@ class Consumer:
     def _too_old(self, message: Msg) -> bool:
         if self._skip_older_s is None:
             return False
-        return (datetime.now(UTC) - message.metadata.timestamp).total_seconds() > self._skip_older_s
+        return (self._bus.server_time() - message.metadata.timestamp).total_seconds() > self._skip_older_s
 
     async def _postponed(self, message: Msg, wish: NotNow) -> str:
         with contextlib.suppress(*UNREACHABLE):  # then it comes again by itself, after ACK_WAIT_S

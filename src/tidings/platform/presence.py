@@ -5,14 +5,15 @@ heartbeat, so a killed instance takes all its people with it, and one lookup per
 number of people. `lingering` holds who closed the last socket less than 10 s ago: they still count as online.
 """
 
+import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final, cast
 
-from tidings.contracts.times import now_ms
 from tidings.platform.redis import Client
 
 HEARTBEAT_S: Final = 3.0
 TTL_S: Final = 10  # an instance silent for this long is gone
+CLOCK_AGE_S: Final = 10.0  # how long it is trusted that two clocks go alike
 LINGER_S: Final = 10.0  # contract: offline comes 10 s after the last socket closed
 
 
@@ -24,12 +25,22 @@ class Presence:
         self._instances = f"{namespace}:instances"
         self._lingering = f"{namespace}:lingering"
         self._routes = f"{namespace}:routes:"
+        self._ahead_ms, self._compared_at = 0, -CLOCK_AGE_S
+
+    async def _now_ms(self) -> int:
+        """The time by the clock of Redis, which all instances share: a wrong one of theirs makes nobody look gone."""
+        now = time.monotonic()
+        if now - self._compared_at >= CLOCK_AGE_S:
+            seconds, micros = await self._redis.time()
+            self._ahead_ms, self._compared_at = seconds * 1000 + micros // 1000 - int(now * 1000), now
+        return int(now * 1000) + self._ahead_ms
 
     async def beat(self, instance: str) -> bool:
         """Keep an instance's people alive for another TTL. False: Redis has forgotten them, register anew."""
+        now_ms = await self._now_ms()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.zadd(self._instances, {instance: now_ms() + TTL_S * 1000})
-        pipe.zremrangebyscore(self._instances, 0, now_ms() - 60_000)
+        pipe.zadd(self._instances, {instance: now_ms + TTL_S * 1000})
+        pipe.zremrangebyscore(self._instances, 0, now_ms - 60_000)
         pipe.expire(self._routes + instance, TTL_S)
         results = await pipe.execute()
         return bool(results[2])
@@ -49,7 +60,7 @@ class Presence:
         pipe = self._redis.pipeline(transaction=False)
         pipe.srem(self._routes + instance, user_id)
         if linger:
-            pipe.zadd(self._lingering, {user_id: now_ms()})
+            pipe.zadd(self._lingering, {user_id: await self._now_ms()})
         await pipe.execute()
 
     async def forget(self, instance: str) -> None:
@@ -61,7 +72,7 @@ class Presence:
 
     async def instances(self) -> list[str]:
         """The instances whose heartbeat is not too old."""
-        found = cast("list[bytes]", await self._redis.zrangebyscore(self._instances, now_ms(), "+inf"))
+        found = cast("list[bytes]", await self._redis.zrangebyscore(self._instances, await self._now_ms(), "+inf"))
         return [name.decode() for name in found]
 
     async def located(self, instances: Sequence[str], user_ids: Sequence[str]) -> list[list[bool]]:
@@ -80,7 +91,7 @@ class Presence:
         rows = await self.located(await self.instances(), user_ids)
         found = [any(column) for column in zip(*rows, strict=True)] if rows else [False] * len(user_ids)
         if lingering and not all(found):
-            since = now_ms() - int(LINGER_S * 1000)
+            since = await self._now_ms() - int(LINGER_S * 1000)
             scores = await cast(
                 "Awaitable[list[Any]]",
                 self._redis.execute_command("ZMSCORE", self._lingering, *user_ids),  # type: ignore[no-untyped-call]
@@ -90,7 +101,7 @@ class Presence:
 
     async def lapse(self) -> list[str]:
         """Take the people whose linger time is over; each is told to exactly one caller."""
-        until = now_ms() - int(LINGER_S * 1000)
+        until = await self._now_ms() - int(LINGER_S * 1000)
         script = (
             "local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1000) "
             "if #due > 0 then redis.call('ZREM', KEYS[1], unpack(due)) end return due"
