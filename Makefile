@@ -142,7 +142,7 @@ chaos: setup ## Break everything while people chat, and check every promise. Opt
 	@$(BIN)/python -m tests.chaos.run --seconds 300 $(ARGS)
 
 .PHONY: chaos-mutants
-chaos-mutants: setup ## Put known bugs into message-service and see that a chaos run finds each
+chaos-mutants: setup ## Put ten known bugs into the services, one by one, and see that a chaos run finds each
 	@$(BIN)/python -m tests.chaos.find_mutants $(ARGS)
 
 .PHONY: fmt

@@ -88,6 +88,27 @@ async def _say_letter(http: httpx.AsyncClient, told: dict[str, str], history: Hi
     return answer.is_success or found.get("code") in FINAL
 
 
+async def glances(writer: Person, reader: Person, history: History, stop: asyncio.Event) -> None:
+    """In a chat of their own one writes now and then, and the other reads it at once: it needs no push any more."""
+    chat = await asyncio.to_thread(writer.direct, reader)
+    async with _client(writer) as http, _client(reader) as other:
+        while not stop.is_set():
+            cmid = uuid.uuid4().hex
+            told = {"person": writer.id, "device": "glances", "chat": chat, "cmid": cmid, "text": f"text of {cmid}"}
+            history.add("send", "invoke", **told)
+            while not await _say_letter(http, told, history):
+                await asyncio.sleep(0.3)
+            sent = history.lines[-1]
+            mark = {"person": reader.id, "device": "glances", "chat": chat, "seq": sent.seq}
+            history.add("read", "invoke", **mark)
+            with contextlib.suppress(httpx.HTTPError):
+                if (await other.post("/messages/read", json={"messageIds": [sent.mid]})).is_success:
+                    history.add("read", **mark)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(3):
+                    await stop.wait()
+
+
 async def fetch_uploads(person: Person, history: History) -> None:
     """Ask for every file that was uploaded, and say what came."""
     async with _client(person) as http:

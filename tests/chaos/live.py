@@ -9,8 +9,8 @@ from tests.chaos.history import Line
 from tests.chaos.seen import Seen
 
 OVERTAKEN_S: Final = 12.0  # 3 s of silence are noticed, and `resync` is spread over 5
-HEARD_S: Final = 20.0  # a killed holder keeps a partition waiting for 5 s, and what failed is tried again later
-DECIDED_S: Final = 3.0  # from the look at the read mark to the line in the provider's log
+HEARD_S: Final = 14.0  # a killed holder keeps a partition waiting for 5 s, and what failed is tried again later
+DECIDED_S: Final = 2.5  # from the look at the read mark to the line in the provider's log
 REPLAYED_S: Final = 45.0  # after a start of NATS the last 3 minutes are published again, and all of that comes first
 FORGET: Final = frozenset({"flush", "kill", "term", "full"})  # what makes Redis forget which pushes were sent
 

@@ -28,6 +28,7 @@ MINUTE_S: Final = 60.0
 
 SCHEDULES: Final[dict[str, list[tuple[float, Fault]]]] = {
     "killed writer without NATS": [(1.0, Fault("refuse", "link:nats", 6.0)), (4.0, Fault("kill", "message-1"))],
+    "chat away": [(1.0, Fault("freeze", "chat-1", 8.0)), (11.0, Fault("freeze", "chat-1", 8.0))],
     "killed holders": [(1.0, Fault("kill", "websocket-1")), (8.0, Fault("kill", "websocket-2"))],
     "killed writers": [(1.0, Fault("kill", "message-1")), (8.0, Fault("kill", "message-2"))],
     "lost bundles": [(1.0, Fault("blackhole", "link:valkey", 3.0)), (7.0, Fault("kill", "valkey"))],
@@ -48,7 +49,7 @@ SCHEDULES: Final[dict[str, list[tuple[float, Fault]]]] = {
         for number, store in enumerate(STORES)
     ],
     "crossing writers": [(2.0, Fault("freeze", "message-1", 2.0)), (7.0, Fault("freeze", "message-2", 2.0))],
-    "nothing": [(1.0, Fault("slow", "link:nats", 8.0))],  # late is all it is
+    "nothing": [(1.0, Fault("slow", "link:nats", 0.5))],
 }  # fmt: skip
 
 

@@ -26,9 +26,14 @@ from tests.support.running import System, running_stores, running_system
 from tests.support.waiting import wait_until
 
 WARM_S = 3.0
-QUIET_S = 10.0
+QUIET_S = 16.0  # longer than the checker waits for a frame
 SETTLE_S = 45.0  # so long may the last sends take after all faults are healed
-SHORT_LEASE = {"TIDINGS_MESSAGE_LEASE_S": "4", "TIDINGS_MESSAGE_LEASE_MARGIN_S": "1"}
+TIMES = {
+    "TIDINGS_MESSAGE_LEASE_S": "4",
+    "TIDINGS_MESSAGE_LEASE_MARGIN_S": "1",
+    "TIDINGS_WEBSOCKET_PARTICIPANTS_AGE_S": "3",  # so that fan-out asks chat-service again and again
+    "TIDINGS_NOTIFICATION_COLLECT_S": "4",  # time to read a message before it is pushed
+}
 SCALE = ("--scale", "websocket=2,message=2")
 PEOPLE = 6
 SHY = 3
@@ -51,7 +56,7 @@ async def go(what: What, folder: Path) -> tuple[History, list[checker.Violation]
     # These block: in threads, because the links the services need are served by this loop.
     with running_stores(folder / "stores", small_disks_for(folder / "stores")) as stores:
         links, env = await links_to(stores)
-        env |= SHORT_LEASE | hooks(folder, what.bugs)
+        env |= TIMES | hooks(folder, what.bugs)
         started = running_system(folder / "system", *SCALE, env=env)
         system = await asyncio.to_thread(started.__enter__)
         try:
@@ -83,6 +88,7 @@ async def _play(place: Place, history: History, what: What) -> None:
         group = next(chat for chat, members in chats.items() if len(members) == PEOPLE)
         churning = asyncio.Event()
         churn = tasks.create_task(errands.churn(people[0], people[-1], group, churning))
+        tasks.create_task(errands.glances(people[0], people[-1], history, stop))
         tasks.create_task(errands.uploads(people[2], history, what.seed, stop))
         log = place.services.data_dir / "push.jsonl"
         tasks.create_task(errands.pushes(log, history, stop))

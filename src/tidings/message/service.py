@@ -22,7 +22,7 @@ from tidings.message.send import Sender
 from tidings.message.settings import Settings
 from tidings.message.store import Store
 from tidings.message.writer import Writer
-from tidings.platform import bus, logging, metrics, mongo
+from tidings.platform import bus, logging, metrics, mongo, retry
 from tidings.platform.bus import REPLAY_S
 from tidings.platform.cursors import Cursors
 from tidings.platform.lifecycle import Servers, background, instance, internal_token
@@ -74,9 +74,12 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         await events.listen(BLOCKS_CHANGED, BlocksChanged, chats.on_blocks_changed)
         await events.listen(PRIVACY_CHANGED, PrivacyChanged, privacy.on_changed)
 
-        async def on_new_nats() -> None:
-            await writer.republish(now_ms() - int(REPLAY_S * 1000))
+        async def publish_again() -> None:
+            await writer.republish(int(REPLAY_S * 1000))
             await store.know_bus(me, events.server_id)
+
+        async def on_new_nats() -> None:
+            await retry.until("mongo", publish_again, timeout_s=60, errors=(PyMongoError,))
 
         events.on_server_start(on_new_nats)
 

@@ -213,10 +213,10 @@ class Store:
         """All of a dead writer's entries are published."""
         await self._writers.update_one({"_id": writer}, {"$set": {"closed": True}})
 
-    async def writers_since(self, after_id: str) -> list[str]:
-        """The closed writers that have entries above an id."""
-        wrote = await self._entries.distinct("writer", {"_id": {"$gt": after_id}})
-        return [d["_id"] async for d in self._writers.find({"_id": {"$in": wrote}, "closed": True}, {"_id": 1})]
+    async def closed_lately(self, last_ms: int) -> list[str]:
+        """Writers that were closed in this last time: `leaseUntil` is no earlier than that (index `open`)."""
+        where: Document = {"closed": True, "$expr": {"$gt": ["$leaseUntil", _in(-last_ms)]}}
+        return [d["_id"] async for d in self._writers.find(where, {"_id": 1})]
 
     async def known_bus(self, instance: str) -> str:
         """The NATS process that took the events of this slot last. Empty: none yet."""

@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge
 from pymongo.errors import PyMongoError
 
 from tidings.contracts.ids import Uuid7Sequence
+from tidings.contracts.times import now_ms
 from tidings.message import change
 from tidings.message.log import Document
 from tidings.message.publish import Publisher
@@ -196,10 +197,11 @@ class Writer:
             await self._store.close_writer(found["_id"])
             _log.info("took over a writer", writer=found["_id"], republished=count)
 
-    async def republish(self, since_ms: int) -> None:
-        """NATS may have lost its tail: publish once more what our writers and dead ones stored after `since_ms`."""
+    async def republish(self, last_ms: int) -> None:
+        """NATS may have lost its tail: publish once more what our writers and dead ones stored in this last time."""
+        since_ms = now_ms() - last_ms
         boundary = f"{since_ms >> 16:08x}-{since_ms & 0xFFFF:04x}"
-        for writer in dict.fromkeys([*self._past, *await self._store.writers_since(boundary)]):
+        for writer in dict.fromkeys([*self._past, *await self._store.closed_lately(last_ms)]):
             count = await self._publish_again(writer, boundary)
             _log.info("published again after a start of NATS", writer=writer, entries=count)
 

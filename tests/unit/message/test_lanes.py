@@ -199,7 +199,7 @@ class Unheard(Told):
 
 async def test_events_that_nats_does_not_take_are_left_to_the_log() -> None:
     log, pen = Log(random.Random(1), 0.0), Pen("w")
-    known = Known(log, {"a": Seat(role="member", joined_seq=1, left_seq=0)})
+    known = Known(log, {"a": Seat(role="member", joined_seq=1, left_seq=0)}, [])
     told, options = Unheard(), Settings(lanes=1, batch_entries=1, unpublished_batches=3)
     lanes = Lanes(log, known, pen, told, options)  # type: ignore[arg-type]
     working = asyncio.create_task(lanes.run())
