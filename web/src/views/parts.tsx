@@ -97,6 +97,7 @@ export function Menu(props: {
   useLayoutEffect(() => {
     const menu = box.current!;
     const before = document.activeElement as HTMLElement | null;
+    menu.parentElement!.showPopover();
     const { width, height } = menu.getBoundingClientRect();
     const rtl = document.documentElement.dir === "rtl";
     const x = rtl ? props.at.x - width : props.at.x;
@@ -122,7 +123,11 @@ export function Menu(props: {
     }
   };
   return (
-    <div class="menu-backdrop" onPointerDown={(event) => event.target === event.currentTarget && props.onClose()}>
+    <div
+      class="menu-backdrop"
+      popover="manual" // above everything, wherever its place in the document is moved or clipped
+      onPointerDown={(event) => event.target === event.currentTarget && props.onClose()}
+    >
       <div class="menu" role="menu" ref={box} onKeyDown={walk}>
         {props.head}
         {props.items.map(

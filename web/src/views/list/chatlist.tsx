@@ -3,7 +3,20 @@
 import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { drafts, isMuted, link, loaded, me, ordered, pending, presence, say, typing, wrote } from "../../engine/state";
+import {
+  chats,
+  drafts,
+  isMuted,
+  link,
+  loaded,
+  me,
+  ordered,
+  pending,
+  presence,
+  say,
+  typing,
+  wrote,
+} from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
 import { brief, firstName, isSelf, nameOf, previewOf, refusal, tickOf, titleOf } from "../format";
@@ -165,6 +178,7 @@ function Chats() {
           {rows.map((row) => (
             <ChatRowView key={row.id} row={row} />
           ))}
+          <RowMenu />
         </div>
       ) : filter.value !== "all" ? (
         <Empty icon="search" title={t("nothingHere")} />
@@ -221,7 +235,6 @@ function itemsOf(row: ChatRow): (MenuItem | false)[] {
 }
 
 function ChatRowView({ row }: { row: ChatRow }) {
-  const at = menuAt.value?.id === row.id ? menuAt.value : null;
   const open = chatId.value === row.id;
   const { chat } = row;
   const typers = typing.value.get(row.id);
@@ -296,12 +309,18 @@ function ChatRowView({ row }: { row: ChatRow }) {
           menuAt.value = { id: row.id, x: box.left, y: box.bottom };
         }}
       />
-      {at && <Menu items={itemsOf(row)} at={at} onClose={() => (menuAt.value = null)} />}
     </div>
   );
 }
 
 const menuAt = signal<{ id: string; x: number; y: number } | null>(null);
+
+/** Outside of its row, which clips what it holds. */
+function RowMenu() {
+  const at = menuAt.value;
+  const row = at && chats.value.get(at.id);
+  return row ? <Menu items={itemsOf(row)} at={at} onClose={() => (menuAt.value = null)} /> : null;
+}
 
 function Preview({ row }: { row: ChatRow }) {
   const { who, text, icon } = previewOf(row);

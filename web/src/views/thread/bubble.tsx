@@ -297,7 +297,7 @@ function useGestures(row: Row, state: ThreadState) {
       open(event.clientX, event.clientY);
     },
     onClick: (event: MouseEvent) => {
-      if (!state.selected.value || (event.target as HTMLElement).closest("input")) return;
+      if (!state.selected.value || (event.target as HTMLElement).closest("input, .menu-backdrop")) return;
       event.preventDefault();
       state.select(row);
     },
@@ -307,7 +307,7 @@ function useGestures(row: Row, state: ThreadState) {
       state.replyTo.value = row;
     },
     onPointerDown: (event: PointerEvent) => {
-      if (event.pointerType !== "touch") return;
+      if (event.pointerType !== "touch" || (event.target as HTMLElement).closest(".menu-backdrop")) return;
       const { clientX: x, clientY: y } = event;
       const timer = setTimeout(() => {
         press.current = null;

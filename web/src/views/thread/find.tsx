@@ -43,7 +43,14 @@ export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
   };
   const close = () => (state.find.value = null);
   return (
-    <header class="thread-head find">
+    <header
+      class="thread-head find"
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        close();
+      }}
+    >
       <IconButton icon="back" class="flip" label={t("back")} onClick={close} />
       <div class="search">
         <Icon name="search" />
@@ -56,10 +63,6 @@ export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
           onInput={(event) => (state.find.value = event.currentTarget.value)}
           onKeyDown={(event) => {
             if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
-            if (event.key === "Escape") {
-              event.stopPropagation();
-              close();
-            }
           }}
         />
       </div>

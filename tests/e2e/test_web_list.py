@@ -1,0 +1,212 @@
+"""The chat list of the web client, and the app around it: what each row tells, what can be done with it, ways about."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+from tests.support.browser import Visitor, eventually, running_browser
+from tests.support.people import Person
+from tests.support.running import System
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> None:
+    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
+
+
+@pytest.fixture(scope="module")
+def ben(system: System) -> Person:
+    found = Person(system.base_url)
+    found.ask("PATCH", "/users/me", {"name": "Ben"})
+    return found
+
+
+@pytest.fixture(scope="module")
+def ada(browser: Browser, system: System, ben: Person) -> Iterator[Visitor]:
+    """With Ben in a direct chat and two groups."""
+    found = Visitor(browser, system.base_url, "Ada")
+    [synced] = ben.ask("POST", "/users/contacts/sync", {"phoneNumbers": [found.phone]})["items"]
+    found.page.goto(f"{found.url}/new")
+    found.page.get_by_label("Name or phone number").fill(ben.phone)
+    found.page.get_by_role("button", name="Find this number").click()
+    found.write("Hello Ben")
+    found.sees("Hello Ben")
+    for name in ("Choir", "Hikers"):
+        ben.ask("POST", "/chats", {"type": "group", "name": name, "participantIds": [synced["user"]["id"]]}, gives=201)
+        row(found, name).wait_for()
+    yield found
+    assert found.errors == []
+    found.context.close()
+
+
+def row(visitor: Visitor, title: str) -> Locator:
+    return visitor.page.locator(".chat-row", has=visitor.page.locator(".chat-name", has_text=title))
+
+
+def chat_of(ada: Visitor, title: str) -> str:
+    return (row(ada, title).locator("a").get_attribute("href") or "").rpartition("/")[2]
+
+
+def enter(ada: Visitor, title: str) -> None:
+    row(ada, title).locator("a").click()
+    ada.writer().wait_for()
+
+
+def choose(ada: Visitor, title: str, item: str) -> None:
+    row(ada, title).click(button="right")
+    ada.page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def titles(ada: Visitor) -> list[str]:
+    return ada.page.locator(".chat-name").all_inner_texts()
+
+
+@pytest.fixture(autouse=True)
+def at_home(ada: Visitor) -> None:
+    ada.page.goto(ada.url)
+    row(ada, "Ben").wait_for()
+
+
+def test_the_newest_is_first_and_what_is_pinned_before_it(ada: Visitor, ben: Person) -> None:
+    ben.say(chat_of(ada, "Choir"), "sing")
+    eventually(lambda: titles(ada)[0] == "Choir", ada.page)
+    choose(ada, "Ben", "Pin chat")
+    eventually(lambda: titles(ada)[:2] == ["Ben", "Choir"], ada.page)
+    ada.page.reload()
+    eventually(lambda: titles(ada)[:2] == ["Ben", "Choir"], ada.page)
+    choose(ada, "Ben", "Unpin chat")
+    eventually(lambda: titles(ada)[0] == "Choir", ada.page)
+
+
+def test_a_muted_chat_has_a_grey_badge_and_is_not_counted_in_the_title(ada: Visitor, ben: Person) -> None:
+    choose(ada, "Choir", "Mark as read")
+    choose(ada, "Choir", "Mute always")
+    ben.say(chat_of(ada, "Choir"), "again")
+    expect(row(ada, "Choir").locator(".badge.grey")).to_have_text("1")
+    expect(row(ada, "Choir")).to_contain_text("Ben: again")
+    expect(ada.page).to_have_title("Tidings")
+    choose(ada, "Choir", "Unmute")
+    expect(row(ada, "Choir").locator(".badge.grey")).to_have_count(0)
+    expect(ada.page).to_have_title("(1) Tidings")
+    choose(ada, "Choir", "Mark as read")
+    expect(row(ada, "Choir").locator(".badge")).to_have_count(0)
+
+
+def test_an_archived_chat_goes_out_of_sight_until_asked_for(ada: Visitor) -> None:
+    choose(ada, "Hikers", "Archive")
+    expect(row(ada, "Hikers")).to_have_count(0)
+    ada.page.get_by_role("button", name="Archived", exact=True).click()
+    assert titles(ada) == ["Hikers"]
+    choose(ada, "Hikers", "Unarchive")
+    ada.page.get_by_role("button", name="All", exact=True).click()
+    expect(row(ada, "Hikers")).to_be_visible()
+
+
+def test_marked_unread_shows_until_it_is_opened_also_after_a_reload(ada: Visitor) -> None:
+    choose(ada, "Ben", "Mark as unread")
+    expect(row(ada, "Ben").locator(".badge")).to_be_visible()
+    ada.page.reload()
+    expect(row(ada, "Ben").locator(".badge")).to_be_visible()
+    enter(ada, "Ben")
+    expect(row(ada, "Ben").locator(".badge")).to_have_count(0)
+
+
+def test_filters_show_what_they_say(ada: Visitor, ben: Person) -> None:
+    ada.page.get_by_role("button", name="Groups", exact=True).click()
+    assert sorted(titles(ada)) == ["Choir", "Hikers"]
+    ben.say(chat_of(ada, "Hikers"), "up we go")
+    ada.page.get_by_role("button", name="Unread", exact=True).click()
+    eventually(lambda: titles(ada) == ["Hikers"], ada.page)
+    choose(ada, "Hikers", "Mark as read")
+    expect(ada.page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    ada.page.get_by_role("button", name="All", exact=True).click()
+
+
+def test_the_row_tells_of_a_draft_and_of_typing(ada: Visitor, browser: Browser, system: System) -> None:
+    enter(ada, "Ben")
+    ada.writer().fill("half a thought")
+    ada.page.get_by_role("heading", name="Chats", exact=True).click()
+    enter(ada, "Choir")
+    expect(row(ada, "Ben")).to_contain_text("Draft: half a thought")
+    enter(ada, "Ben")
+    ada.writer().fill("")
+    enter(ada, "Choir")
+    expect(row(ada, "Ben")).not_to_contain_text("Draft")
+    carl = Visitor(browser, system.base_url, "Carl")
+    carl.begin(ada)
+    carl.write("Hello Ada")
+    row(ada, "Carl").wait_for()
+    carl.writer().press_sequentially("and")
+    expect(row(ada, "Carl")).to_contain_text("typing")
+    expect(row(ada, "Carl")).to_contain_text("Hello Ada", timeout=10_000)
+    assert carl.errors == []
+    carl.context.close()
+
+
+def test_ctrl_k_goes_anywhere_and_a_link_opens_the_very_chat(ada: Visitor) -> None:
+    ada.page.keyboard.press("Control+k")
+    ada.page.get_by_role("combobox", name="Search").fill("hik")
+    ada.page.keyboard.press("Enter")
+    expect(ada.page.locator(".thread-head")).to_contain_text("Hikers")
+    link = ada.page.url
+    other = ada.tab("/settings")
+    other.goto(link)
+    expect(other.locator(".thread-head")).to_contain_text("Hikers")
+    other.close()
+
+
+def test_back_closes_one_layer_after_the_other(ada: Visitor) -> None:
+    enter(ada, "Ben")
+    chat = ada.page.url
+    ada.page.locator(".thread-head .who").click()
+    expect(ada.page.locator(".aside")).to_be_visible()
+    ada.page.get_by_role("button", name="Media, links and documents").click()
+    for shelf in ("Documents", "Links", "Voice", "Media"):
+        ada.page.locator(".aside").get_by_role("button", name=shelf, exact=True).click()
+        expect(ada.page.locator(".aside").get_by_role("heading", name="Nothing here")).to_be_visible()
+    while ada.page.url != chat:
+        ada.page.go_back()
+    expect(ada.page.locator(".aside")).to_have_count(0)
+    ada.page.go_back()
+    expect(ada.writer()).to_have_count(0)
+
+
+def test_text_grows_with_the_setting_and_the_theme_holds(ada: Visitor) -> None:
+    ada.page.goto(f"{ada.url}/settings/looks")
+    size = "parseFloat(getComputedStyle(document.querySelector('h1')).fontSize)"
+    ada.page.get_by_role("heading", name="Looks and typing").wait_for()
+    before = ada.page.evaluate(size)
+    ada.page.get_by_label("Text size").select_option("130")
+    assert ada.page.evaluate(size) == pytest.approx(before * 1.3, rel=0.02)
+    assert ada.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    ada.page.get_by_label("Theme").select_option("dark")
+    ada.page.reload()
+    expect(ada.page.locator("html")).to_have_attribute("data-theme", "dark")
+    ada.page.get_by_role("heading", name="Looks and typing").wait_for()
+    assert ada.page.evaluate(size) == pytest.approx(before * 1.3, rel=0.02)
+    ada.page.get_by_label("Text size").select_option("100")
+    ada.page.get_by_label("Theme").select_option("system")
+
+
+def test_the_line_of_presence_keeps_to_privacy(ada: Visitor, browser: Browser, system: System) -> None:
+    dora = Visitor(browser, system.base_url, "Dora")
+    dora.begin(ada)
+    dora.write("Hello from Dora")
+    row(ada, "Dora").wait_for()
+    enter(ada, "Dora")
+    expect(ada.page.locator(".thread-head small")).to_have_text("online")
+    dora.page.goto(f"{dora.url}/settings/privacy")
+    for setting in ("Online", "Last seen"):
+        dora.page.locator("label.setting", has_text=setting).locator("select").select_option(label="Nobody")
+    ada.page.reload()
+    expect(ada.page.locator(".thread-head .who")).to_have_text(re.compile("Dora"))
+    expect(ada.page.locator(".thread-head small")).to_have_count(0)
+    assert dora.errors == []
+    dora.context.close()
