@@ -53,7 +53,7 @@ from tidings.websocket.people import People
 from tidings.websocket.requests import Requests
 from tidings.websocket.sessions import Sessions
 from tidings.websocket.settings import Settings
-from tidings.websocket.socket import Identity, Socket
+from tidings.websocket.socket import Identity, Socket, Turn
 
 if TYPE_CHECKING:
     from tidings.rpc.v1.auth_pb2_grpc import AuthServiceAsyncStub
@@ -108,12 +108,14 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
                 await events.broadcast(MEMBERSHIP_CHANGED, MembershipChanged(chat_id))
 
         fanout = Fanout(participants, bundles, hub, presence, chats, tell_membership)
-        made = 0
+        made, turn = 0, Turn()
 
         def make(identity: Identity) -> Socket:
             nonlocal made
             made += 1
-            return Socket(f"{me}/{made}", identity, settings, limits, rates, people.arrive, actions.act, people.leave)
+            return Socket(
+                f"{me}/{made}", identity, settings, limits, rates, turn, people.arrive, actions.act, people.leave
+            )
 
         health = http.Health({"redis": lambda: redis.ping(client), "nats": events.ping})
         api = Api(health, hub, token, settings, make)

@@ -53,6 +53,24 @@ class Identity(msgspec.Struct, frozen=True):
     request_id: str
 
 
+class Turn:
+    """Owner of the sockets that were given frames in this turn of the loop."""
+
+    def __init__(self) -> None:
+        self._sockets: list[Socket] = []
+
+    def add(self, socket: "Socket") -> None:
+        """It has something to write."""
+        if not self._sockets:
+            asyncio.get_running_loop().call_soon(self._end)
+        self._sockets.append(socket)
+
+    def _end(self) -> None:
+        sockets, self._sockets = self._sockets, []
+        for socket in sockets:
+            socket.flush()
+
+
 class Socket(WSListener):
     """Owner of its own state; `act` is given each valid frame, `gone` is called once at the end."""
 
@@ -63,6 +81,7 @@ class Socket(WSListener):
         settings: Settings,
         limits: Limits,
         rates: Rates,
+        turn: Turn,
         opened: Callable[["Socket"], None],
         act: Callable[["Socket", ClientFrame], None],
         gone: Callable[["Socket"], None],
@@ -86,7 +105,8 @@ class Socket(WSListener):
         self._flooded_since: float | None = None
         self._malformed: list[float] = []
         self._lagging = False
-        self._out: list[bytes] = []  # since the last turn of the loop
+        self._turn = turn
+        self._out: list[bytes] = []  # of this turn of the loop
         self.closing = False
 
     # -- from picows ---------------------------------------------------------------------------------
@@ -120,7 +140,7 @@ class Socket(WSListener):
             self.close(error.code, error.reason)
             return
         if opcode == WSMsgType.CLOSE.value:
-            self._flush()
+            self.flush()
             self.closing = True
             if not transport.is_close_frame_sent:
                 transport.send_close(WSCloseCode.OK)
@@ -194,11 +214,12 @@ class Socket(WSListener):
         turn of the loop are one write: a write costs more than making a frame."""
         if self._transport is None or self.closing or self._early is not None or (light and self._lagging):
             return
+        if not self._out:
+            self._turn.add(self)
         self._out.append(frame)
-        if len(self._out) == 1:
-            self._loop.call_soon(self._flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what was queued."""
         out, self._out = self._out, []
         if self._transport is None or not out:
             return
@@ -258,7 +279,7 @@ class Socket(WSListener):
         """Say why, then close; a peer that does not answer is cut off."""
         if self.closing or self._transport is None:
             return
-        self._flush()
+        self.flush()
         self.closing = True
         CLOSED.labels(str(code)).inc()
         _log.info("socket closed", code=code, reason=reason, user_id=self.user_id, request_id=self.request_id)
