@@ -1,8 +1,10 @@
-"""People that a module's tests share: sign-ins cost more than anything else these tests do."""
+"""People and browsers that a module's tests share: sign-ins cost more than anything else these tests do."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from playwright.sync_api import Browser
+from tests.support.browser import running_browser
 from tests.support.people import Person, drop_sockets
 from tests.support.raw import close_wires
 from tests.support.running import System
@@ -28,6 +30,13 @@ def eve(system: System) -> Person:
 def chat(ann: Person, ben: Person) -> str:
     """The direct chat of Ann and Ben."""
     return ann.direct(ben)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for as long as a module's tests last: its loop and that of asynchronous tests do not go together."""
+    with running_browser() as found:
+        yield found
 
 
 @pytest.fixture

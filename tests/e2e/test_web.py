@@ -9,14 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import Browser, Response, expect
-from tests.support.browser import KEPT, Visitor, Wire, eventually, running_browser
+from tests.support.browser import KEPT, Visitor, Wire, eventually
 from tests.support.running import System
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -5,16 +5,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.support.browser import ROOT, Visitor, running_browser
+from tests.support.browser import ROOT, Visitor
 from tests.support.running import System
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from bench.web import COUNT, DELAYS, Friend, in_thread
 from playwright.sync_api import Browser, Page, expect
-from tests.support.browser import KEPT, Visitor, Wire, eventually, running_browser
+from tests.support.browser import KEPT, Visitor, Wire, eventually
 from tests.support.people import Person
 from tests.support.running import System
 from tests.support.samples import picture
@@ -24,12 +24,6 @@ WRONG_CLOCK = """
   };
 })();
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -12,19 +12,13 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.support.browser import Visitor, running_browser
+from tests.support.browser import Visitor
 from tests.support.people import Person
 from tests.support.push_service import PushService, running_push_service
 from tests.support.pushed import Pushed
 from tests.support.running import System, running_system
 
 OTHER = "01990000-0000-7000-8000-00000000000f"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

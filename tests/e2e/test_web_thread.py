@@ -5,16 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.support.browser import Visitor, eventually, running_browser
+from tests.support.browser import Visitor, eventually
 from tests.support.people import Person
 from tests.support.running import System
 from tests.support.samples import picture
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)
