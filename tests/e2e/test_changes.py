@@ -286,3 +286,30 @@ async def test_changes_of_unknown_ids_and_bad_frames(ann: Person) -> None:
             await live.refused(type_, "invalid_frame", **fields)
     assert (await live.refused("message.delete", "invalid_frame", messageId=NOBODY, **{"for": "you"}))["message"]
     assert uuid.UUID(ann.id)
+
+
+async def test_changes_of_one_message_are_made_in_the_order_they_were_sent(ann: Person, chat: str) -> None:
+    message = ann.say(chat, "first")["messageId"]
+    live = await ann.open()
+    for round_ in range(3):
+        for number in range(6):
+            await live.say("message.edit", messageId=message, content=f"{round_}.{number}", ref=f"{round_}.{number}")
+        for emoji in (THUMB, None):
+            await live.say("message.react", messageId=message, emoji=emoji, ref=f"{round_}.{emoji}")
+        await live.until_any("message.reaction", ref=f"{round_}.None")
+        shown = ann.ask("GET", f"/messages/{message}")
+        assert shown["content"]["text"] == f"{round_}.5"
+        assert shown["reactions"] == []
+
+
+def test_a_message_lasts_a_year_at_most(ann: Person, chat: str) -> None:
+    body = {"clientMsgId": "lasts", "content": "x", "expiresIn": 2**53 - 1}
+    ann.refused("POST", f"/chats/{chat}/messages", body, code="invalid_request")
+
+
+def test_a_page_around_a_number_says_where_it_ends(ann: Person, ben: Person) -> None:
+    room = ann.group(ben)
+    for number in range(5):
+        ann.say(room, str(number))
+    page = ann.ask("GET", f"/chats/{room}/messages", around=3, limit=1)
+    assert ([item["seq"] for item in page["items"]], page["toSeq"], page["hasMore"]) == ([3], 3, True)

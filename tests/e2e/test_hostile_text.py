@@ -124,6 +124,6 @@ def test_row_38_altered_and_foreign_cursors_are_refused(ann: Person, ben: Person
 def test_row_39_the_same_id_with_another_body_is_the_first_message(ann: Person, chat: str) -> None:
     name = uuid.uuid4().hex
     first = ann.send(chat, name, "first")
-    for other in ("second", {"kind": "location", "lat": 1, "lon": 1}):
+    for other in ("second", {"kind": "location", "lat": 1, "lon": 1}, "", "x" * 9000, {"kind": "nonsense"}):
         again = ann.send(chat, name, other)
         assert (again.status_code, again.json()) == (200, first.json())

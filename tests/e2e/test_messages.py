@@ -251,7 +251,7 @@ def test_a_message_is_forwarded_with_a_count(ann: Person, ben: Person, eve: Pers
     assert [item["forwarded"] for item in answer["items"]] == [1, 1]
     assert answer["items"][0]["content"] == first["content"]
     assert {vote["count"] for vote in answer["items"][1]["votes"]} == {0}
-    again = ann.http.post("/messages/forward", json={"chatId": group, "items": items}).json()["items"]
+    again = ann.ask("POST", "/messages/forward", {"chatId": group, "items": items}, gives=200)["items"]
     assert [item["messageId"] for item in again] == [item["messageId"] for item in answer["items"]]
     twice = [{"messageId": answer["items"][0]["messageId"], "clientMsgId": uuid.uuid4().hex}]
     answer = ben.ask("POST", "/messages/forward", {"chatId": chat, "items": twice}, gives=201)

@@ -22,6 +22,7 @@ from tidings.contracts.ids import new_id
 from tidings.contracts.times import now_ms, rfc3339
 from tidings.platform import context, logging, metrics, retry
 from tidings.platform.bus import Bus
+from tidings.platform.lifecycle import end
 from tidings.platform.postgres import Row
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import message_pb2
@@ -211,7 +212,4 @@ class Outbox:
     async def close(self) -> None:
         """End what is at work: the relay of the next process goes on."""
         self._closed = True
-        tasks = list(self._at_work.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._at_work.values())

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from tidings.contracts.ids import ClientId, Id
-from tidings.contracts.limits import Seq
+from tidings.contracts.limits import Lifetime, Seq
 
 Ref = Annotated[str, Meta(max_length=64)]
 
@@ -27,7 +27,7 @@ class Send(_Ask, tag="message.send", kw_only=True):
     content: Raw
     reply_to: Id | None = None
     mentions: list[Id] = []
-    expires_in: Seq | None = None
+    expires_in: Lifetime | None = None
 
 
 class Edit(_Ask, tag="message.edit", kw_only=True):

@@ -13,6 +13,7 @@ MAX_INT = 2**53 - 1
 """Bound of every integer a client sends: what JSON readers and BSON both hold exactly."""
 
 Seq = Annotated[int, Meta(ge=0, le=MAX_INT)]
+Lifetime = Annotated[int, Meta(ge=0, le=366 * 86_400)]  # seconds; 0: as long as the chat says
 
 
 class Limits(msgspec.Struct, rename="camel", kw_only=True, frozen=True):

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from pymongo.errors import PyMongoError
+
 from tidings.contracts.limits import Limits
 from tidings.media import api
 from tidings.media.attach import Access
@@ -68,6 +70,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
         yield lifecycle.Servers(
             routes=api.routes(uploads, parts, access, objects, limits.upload_bytes),
             grpc=[lambda server: add_MediaServiceServicer_to_server(rpc, server)],
+            away=(PyMongoError,),
             checks={"mongo": lambda: mongo.ping(database), "nats": events_bus.ping, "s3": objects.ping},
         )
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from tidings.contracts.errors import ApiError, invalid
 from tidings.contracts.ids import ClientId, Id, is_id
-from tidings.contracts.limits import MAX_INT, Limits, Seq
+from tidings.contracts.limits import MAX_INT, Lifetime, Limits
 from tidings.contracts.objects import Listing, Page
 from tidings.contracts.times import now_ms
 from tidings.message import render
@@ -37,7 +37,7 @@ class SendBody(msgspec.Struct, rename="camel"):
     content: dict[str, Any] | str  # checked where it is stored
     reply_to: Id | None = None
     mentions: list[Id] = []
-    expires_in: Seq | None = None
+    expires_in: Lifetime | None = None
 
 
 class EditBody(msgspec.Struct, rename="camel"):
@@ -222,7 +222,8 @@ def routes(
                 )
             )
         stored = [_value(outcome) for outcome in await sender.send(drafts)]
-        return _json({"items": [render.message(d, caller.user_id) for d in stored]}, 201)
+        new = any(not d.get("repeated") for d in stored)
+        return _json({"items": [render.message(d, caller.user_id) for d in stored]}, 201 if new else 200)
 
     @get("/messages/{message_id:str}/receipts")
     async def read_receipts(message_id: str, caller: Caller) -> Response[bytes]:

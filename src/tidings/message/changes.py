@@ -59,12 +59,19 @@ class Changer:
 
     async def change(self, asks: Sequence[Ask]) -> list[bytes | ApiError]:
         """Make changes, in order for each message."""
-        results = await asyncio.gather(*(self._one(ask) for ask in asks), return_exceptions=True)
-        out: list[bytes | ApiError] = []
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, ApiError):
-                raise result
-            out.append(result)
+        out: list[bytes | ApiError] = [ApiError("internal")] * len(asks)
+        messages: dict[str, list[int]] = {}
+        for position, ask in enumerate(asks):
+            messages.setdefault(ask.message_id, []).append(position)
+
+        async def in_turn(positions: list[int]) -> None:
+            for position in positions:
+                try:
+                    out[position] = await self._one(asks[position])
+                except ApiError as error:
+                    out[position] = error
+
+        await asyncio.gather(*(in_turn(positions) for positions in messages.values()))
         return out
 
     async def _one(self, ask: Ask) -> bytes:

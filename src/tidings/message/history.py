@@ -84,7 +84,7 @@ class History:
         return Page(
             items=await self.items(user_id, older + newer),
             from_seq=older[0]["seq"] if more_older and older else low,
-            to_seq=newer[-1]["seq"] if more_newer and newer else high,
+            to_seq=(newer or older or [{"seq": around}])[-1]["seq"] if more_newer else high,
             has_more=more_older or more_newer,
         )
 

@@ -161,13 +161,14 @@ class Lane:
 
     async def _answer_stored(self, entries: list[Entry], open_: list[int], outcomes: list[Outcome | None]) -> None:
         found = await self._store.find_keys(entries[i].key for i in open_)
-        again: list[Document] = []
-        for i in open_:
-            stored = found.get(entries[i].key)
-            if stored is not None:
-                outcomes[i] = {**stored, "repeated": stored["_id"] != entries[i].document.get("_id")}
-                again.append(stored)
-        if again:  # published once more: the first time may not have come to its end
+        found_at = [i for i in open_ if entries[i].key in found]
+        again = [found[entries[i].key] for i in found_at]
+        # Applied and published once more: the first time may not have come to its end.
+        await self._store.apply([change.update(d) for d in again if d["kind"] == "change"])
+        for i in found_at:
+            stored = found[entries[i].key]
+            outcomes[i] = {**stored, "repeated": stored["_id"] != entries[i].document.get("_id")}
+        if again:
             self._publish_soon(again, {}, None)
 
     async def _permitted(self, entries: list[Entry], open_: list[int], outcomes: list[Outcome | None]) -> list[int]:
@@ -214,7 +215,7 @@ class Lane:
         at = now_ms()
         for i in ready:
             document = entries[i].document
-            document.setdefault("_id", self._writer.next_id())
+            document["_id"] = self._writer.next_id()  # anew at each attempt: the checkpoint may have passed an old one
             document["at"] = at
             document["writer"] = self._writer.id
             # The notice of the change may be told later than this, by another writer or by whoever takes that one over.
@@ -251,6 +252,10 @@ class Lane:
                     origins = {entries[i].document["_id"]: entries[i].origin for i in ready[:stored_count]}
                     await self._publish_in_order(stored, origins, (in_flight, token))
                 token = 0
+        except BaseException:
+            in_flight.leave(token)  # what there is of it in the log is applied and published from there
+            token = 0
+            raise
         finally:
             if token and not stored_count:
                 in_flight.done(token)

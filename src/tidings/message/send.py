@@ -8,7 +8,7 @@ import msgspec
 
 from tidings.contracts import content as contents
 from tidings.contracts.content import Content, Poll
-from tidings.contracts.errors import ApiError
+from tidings.contracts.errors import RETRYABLE, ApiError
 from tidings.contracts.limits import Limits
 from tidings.contracts.times import now_ms
 from tidings.message.chats import Chats
@@ -70,13 +70,28 @@ class Sender:
                     prepared[i] = result
                 elif isinstance(result, BaseException):
                     raise result
+        first = await self._first_answers(drafts, prepared)
         waits: list[asyncio.Future[Document] | ApiError] = []
         for entry in prepared:
             try:
                 waits.append(entry if isinstance(entry, ApiError) else self._lanes.append(entry))
             except ApiError as error:
                 waits.append(error)
-        return [w if isinstance(w, ApiError) else await _outcome(w) for w in waits]
+        outcomes = [w if isinstance(w, ApiError) else await _outcome(w) for w in waits]
+        return [first.get(i, outcome) for i, outcome in enumerate(outcomes)]
+
+    async def _first_answers(
+        self, drafts: Sequence[Draft], prepared: Sequence[Entry | ApiError]
+    ) -> dict[int, Document]:
+        """What was stored before of drafts that would be refused now: a resend gets its first answer, whatever it says
+        this time."""
+        keys = {
+            i: (d.chat_id, d.sender_id, d.client_msg_id)
+            for i, (d, entry) in enumerate(zip(drafts, prepared, strict=True))
+            if isinstance(entry, ApiError) and entry.code not in RETRYABLE
+        }
+        found = await self._store.find_keys(keys.values()) if keys else {}
+        return {i: {**found[key], "repeated": True} for i, key in keys.items() if key in found}
 
     def _check(self, draft: Draft) -> Entry | ApiError:
         try:

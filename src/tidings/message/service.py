@@ -25,7 +25,7 @@ from tidings.message.writer import Writer
 from tidings.platform import bus, logging, metrics, mongo, retry
 from tidings.platform.bus import REPLAY_S
 from tidings.platform.cursors import Cursors
-from tidings.platform.lifecycle import Servers, background, instance, internal_token
+from tidings.platform.lifecycle import Servers, background, end, instance, internal_token
 from tidings.platform.rpc import Peers
 from tidings.platform.secrets import secret
 from tidings.platform.settings import load
@@ -83,9 +83,9 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
 
         events.on_server_start(on_new_nats)
 
+        keeping = background("checkpoint", writer.keep())
         tasks = [
             background("lanes", lanes.run()),
-            background("checkpoint", writer.keep()),
             background("catching up", writer.catch_up()),
             background("receipts", receipts.run()),
             background("receipts of groups", receipts.tell()),
@@ -124,6 +124,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
                         server,
                     )
                 ],
+                away=(PyMongoError,),
                 checks={"mongo": lambda: mongo.ping(database), "nats": events.ping},
                 max_body=limits.body_bytes,
             )
@@ -132,10 +133,9 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
                 await asyncio.wait_for(lanes.drain(), settings.drain_timeout_s / 3)
             await receipts.flush()
             await receipts.tell_held()
+            await end([keeping])
             await writer.stop()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             for peers in (chat_peers, user_peers, media_peers):
                 await peers.close()
 

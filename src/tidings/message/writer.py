@@ -206,7 +206,8 @@ class Writer:
             _log.info("published again after a start of NATS", writer=writer, entries=count)
 
     async def stop(self) -> None:
-        """Wait a little for the last events, then close; what is still open is taken over by another."""
+        """Call when `keep` has ended. Wait a little for the last events, then close; what is still open is taken over
+        by another."""
         for _ in range(50):
             if not len(self.in_flight):
                 break

@@ -70,8 +70,10 @@ def app(
     *,
     max_body: int,
     openapi: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None,
+    away: Sequence[type[Exception]] = (),
 ) -> ASGIApp:
-    """The service's HTTP interface: `routes` under `/api/v1` and what operators ask: health, readiness, metrics."""
+    """The service's HTTP interface: `routes` under `/api/v1` and what operators ask: health, readiness, metrics.
+    `away`: errors of a store that does not answer."""
 
     @get("/health", sync_to_thread=False, include_in_schema=False)
     def alive() -> dict[str, str]:
@@ -101,6 +103,7 @@ def app(
             HTTPException: _on_http_error,
             RecursionError: _on_recursion,
             Exception: _on_fault,
+            **dict.fromkeys(away, _on_away),
         },
         openapi_config=OpenAPIConfig(
             title=f"Tidings {name}", version=__version__, path="/internal/schema", render_plugins=[]
@@ -206,6 +209,12 @@ def _respond(error: ApiError) -> Response[Any]:
         media_type=PROBLEM,
         headers=headers,
     )
+
+
+def _on_away(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    metrics.DEPENDENCY.labels("store").inc()
+    _log.warning("a store did not answer", error=repr(error)[:300])
+    return _respond(ApiError("unavailable", "not available at the moment", retry_after_ms=1000))
 
 
 def _on_api_error(_: Request[Any, Any, Any], error: ApiError) -> Response[Any]:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeVar
@@ -38,6 +38,7 @@ class Servers:
     checks: dict[str, http.Check] = field(default_factory=dict)
     health: http.Health | None = None
     max_body: int = 256 * 1024
+    away: Sequence[type[Exception]] = ()  # errors of a store that does not answer: `unavailable`, not `internal`
     openapi: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None  # makes more of that of `routes`
 
 
@@ -47,6 +48,16 @@ def background(name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_end_process_on_failure)
     return task
+
+
+async def end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel and wait. Asked again each second: a library that turns a cancellation into an error of its own, which the
+    task then bears, would else keep it for ever."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)
 
 
 def _end_process_on_failure(task: "asyncio.Task[None]") -> None:
@@ -100,7 +111,7 @@ async def _serve(section: str, settings: S, build: Callable[[S], AbstractAsyncCo
         health = servers.health or http.Health(servers.checks)
         grpc_server = None
         if servers.grpc:
-            grpc_server = rpc.server(internal_token(settings), servers.grpc)
+            grpc_server = rpc.server(internal_token(settings), servers.grpc, servers.away)
             port = settings.grpc_port or HTTP_PORTS[section] + GRPC_OFFSET
             grpc_server.add_insecure_port(f"{settings.host}:{port}")
             await grpc_server.start()
@@ -153,6 +164,7 @@ def _web(section: str, settings: Common, servers: Servers, health: http.Health) 
             internal_token(settings),
             max_body=servers.max_body,
             openapi=servers.openapi,
+            away=servers.away,
         ),
         host=settings.host,
         port=http_port(section, settings),

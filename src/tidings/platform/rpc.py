@@ -58,9 +58,11 @@ Answer = TypeVar("Answer")
 Register = Callable[[grpc.aio.Server], None]
 
 
-def server(token: str, register: Sequence[Register]) -> grpc.aio.Server:
-    """A server with these servicers; add a port and start it."""
-    made = grpc.aio.server(interceptors=[_Edge(token)], options=SERVER_OPTIONS, maximum_concurrent_rpcs=4096)
+def server(token: str, register: Sequence[Register], away: Sequence[type[Exception]] = ()) -> grpc.aio.Server:
+    """A server with these servicers; add a port and start it. `away`: errors of a store that does not answer."""
+    made = grpc.aio.server(
+        interceptors=[_Edge(token, tuple(away))], options=SERVER_OPTIONS, maximum_concurrent_rpcs=4096
+    )
     for add in register:
         add(made)
     return made
@@ -69,8 +71,8 @@ def server(token: str, register: Sequence[Register]) -> grpc.aio.Server:
 class _Edge(grpc.aio.ServerInterceptor):
     """Token, deadline, request id, span, metric and error code around every call."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, token: str, away: tuple[type[Exception], ...]) -> None:
+        self._token, self._away = token, away
 
     async def intercept_service(
         self,
@@ -82,7 +84,7 @@ class _Edge(grpc.aio.ServerInterceptor):
             return handler
         method = handler_call_details.method.rpartition("/")[2]
         inner: Any = handler.unary_unary
-        token = self._token
+        token, away = self._token, self._away
 
         async def serve(request: Any, call: "grpc.aio.ServicerContext[Any, Any]") -> Any:
             metadata = {key: value for key, value in call.invocation_metadata() or () if isinstance(value, str)}
@@ -103,6 +105,11 @@ class _Edge(grpc.aio.ServerInterceptor):
                 await _abort(call, error)
             except grpc.aio.AbortError:
                 raise
+            except away as error:
+                code = "unavailable"
+                metrics.DEPENDENCY.labels("store").inc()
+                _log.warning("a store did not answer", method=method, error=repr(error)[:300])
+                await _abort(call, ApiError("unavailable", "not available at the moment", retry_after_ms=1000))
             except Exception:
                 code = "internal"
                 metrics.FAULTS.labels(f"rpc {method}").inc()

@@ -84,6 +84,7 @@ class Bundles:
         self._me, self._name = me, f"{me}/{incarnation}"
         self._channel = f"{namespace}:ws:"
         self._numbers: dict[str, int] = {}
+        self._turn = asyncio.Lock()  # several connections to Redis: numbers would overtake one another
         self.others: list[str] = []
         self._tracker = Tracker()
 
@@ -114,6 +115,10 @@ class Bundles:
                 await self._publish(other, chosen)
 
     async def _publish(self, other: str, items: list[Item]) -> None:
+        async with self._turn:
+            await self._publish_next(other, items)
+
+    async def _publish_next(self, other: str, items: list[Item]) -> None:
         # Counted before it is sent: what is lost on the way shows as a jump.
         number = self._numbers[other] = self._numbers.get(other, 0) + (1 if items else 0)
         body = _ENCODER.encode(Bundle(self._name, number, items))

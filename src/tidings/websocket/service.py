@@ -34,7 +34,7 @@ from tidings.contracts.ids import new_id
 from tidings.contracts.limits import Limits, Rates
 from tidings.platform import bus, http, lifecycle, redis, retry
 from tidings.platform.bus import Consumer
-from tidings.platform.lifecycle import background
+from tidings.platform.lifecycle import background, end
 from tidings.platform.presence import Presence
 from tidings.platform.rpc import Peers
 from tidings.platform.settings import load
@@ -153,9 +153,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(requests.drain(), settings.drain_timeout_s / 3)
             await people.close_all()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
 
 
 async def _epoch(messages: "Peers[MessageServiceAsyncStub]") -> str:
