@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from tidings.contracts import frames
@@ -103,8 +103,13 @@ class People:
                         )
                     )
                 )
-            for user_id in new:
-                await self._bus.broadcast(PRESENCE_CHANGED, PresenceChanged(user_id, True, now_ms()))
+            await self._came_or_went(new, True)
+
+    async def _came_or_went(self, user_ids: Sequence[str], online: bool) -> None:
+        """Tell every instance, all at once: with NATS away each would else hold up the next for a second."""
+        at = now_ms()
+        told = [self._bus.broadcast(PRESENCE_CHANGED, PresenceChanged(user_id, online, at)) for user_id in user_ids]
+        await asyncio.gather(*told)
 
     async def farewell(self) -> None:
         """Take those out whose last socket closed; they count as online for some seconds more."""
@@ -129,9 +134,8 @@ class People:
                 with contextlib.suppress(*UNREACHABLE):
                     lapsed = await self._presence.lapse()
                     online = await self._presence.online(lapsed, lingering=False)
-                    for user_id, back in zip(lapsed, online, strict=True):
-                        if not back:
-                            await self._bus.broadcast(PRESENCE_CHANGED, PresenceChanged(user_id, False, now_ms()))
+                    gone = [user_id for user_id, back in zip(lapsed, online, strict=True) if not back]
+                    await self._came_or_went(gone, False)
                 await asyncio.sleep(1)
 
     # -- presence ------------------------------------------------------------------------------------
