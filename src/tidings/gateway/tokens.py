@@ -33,6 +33,7 @@ class Tokens:
     def __init__(self, auth: "Peers[AuthServiceAsyncStub]", settings: Settings) -> None:
         self._auth, self._settings = auth, settings
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
+        self._revoked = 0  # sessions that were told to have ended
 
     async def identify(self, token: str) -> Identity:
         """Whose token this is. Raises ApiError `unauthenticated`, `token_expired`, `token_revoked`, `unavailable`."""
@@ -48,6 +49,7 @@ class Tokens:
             if now - known.checked_at < self._settings.token_cache_s:
                 return known
         request = auth_pb2.ValidateTokenRequest(credentials=[auth_pb2.Credential(access_token=token)])
+        revoked = self._revoked
         try:
             answer = await self._auth.call(self._auth.stub().ValidateToken, request, timeout_s=2)
         except ApiError:
@@ -59,6 +61,8 @@ class Tokens:
             self._known.pop(key, None)
             raise ApiError(result.code)
         fresh = Identity(result.user_id, result.session_id, result.expires_at_ms, now)
+        if revoked != self._revoked:  # what was read may be from before the end of this very session
+            return fresh
         self._known[key] = fresh
         self._known.move_to_end(key)
         while len(self._known) > self._settings.token_cache_size:
@@ -77,5 +81,6 @@ class Tokens:
 
     async def on_revoked(self, event: SessionRevoked) -> None:
         """Forget all tokens of an ended session."""
+        self._revoked += 1
         for key in [k for k, identity in self._known.items() if identity.session_id == event.session_id]:
             del self._known[key]
