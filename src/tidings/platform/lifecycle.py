@@ -51,8 +51,8 @@ def background(name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None
 
 
 async def end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
-    """Cancel and wait. Asked again each second: a library that turns a cancellation into an error of its own, which the
-    task then bears, would else keep it for ever."""
+    """Cancel and wait. Asked again each second: where a library turns a cancellation into an error of its own,
+    which the task then bears, it would else go on for ever."""
     left = set(tasks)
     while left:
         for task in left:
