@@ -11,6 +11,7 @@ class Settings(Common, kw_only=True, frozen=True):
     claim_s: Seconds = 8.0  # a claim on a chat's outbox: longer than one call and one transaction may take
     sync_at_once: Positive = 32  # beyond: `overloaded`; one costs several batched calls
     sync_chats: Positive = 100  # chats in one answer
+    sync_hidden: Positive = 5_000  # ids of messages deleted for oneself in one answer
     sync_margin_s: Seconds = 30.0  # a change counts from when it began, is seen when committed, and clocks differ
     since_age_s: Positive = 30 * 86_400
     invite_age_s: Positive = 30 * 86_400

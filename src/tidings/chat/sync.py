@@ -24,15 +24,19 @@ from tidings.platform.http import Caller
 from tidings.platform.postgres import Row
 from tidings.rpc.v1 import message_pb2, user_pb2
 
+ALL_TOLD = "-"
+AFTER_ALL = "~"  # above every chat id
 RECEIPTS_OF = 64  # members of a group whose marks others see: message-service looks at no more
 
 
 class Since(msgspec.Struct, array_like=True):
-    """`base_ms`: what the client had; `start_ms`: when this round began; `after`: the last chat told."""
+    """`base_ms`: what the client had; `start_ms`: when this round began; `after`: the last chat told; `hidden`: how far
+    what the person deleted for themselves was told."""
 
     base_ms: int
     start_ms: int
     after: str
+    hidden: str = ""
 
 
 class Synced(msgspec.Struct, rename="camel", kw_only=True):
@@ -71,42 +75,52 @@ class Sync:
         if since and state.start_ms < now - self._settings.since_age_s * 1000:
             raise ApiError("cursor_expired")
         if since and not state.after:
-            state = Since(state.base_ms, now, "")
+            state = Since(state.base_ms, now, "", state.hidden)
         found = await settled(self._store, self._outbox, me)
         known = {row["id"] for row in found}  # also those whose window has no number yet
         every = [row for row in found if window(seat(row))]
-        states, epoch = await self._states(every, max(0, state.base_ms - self._margin_ms))
+        since_ms = max(0, state.base_ms - self._margin_ms)
+        states, epoch, has_hidden = await self._states(me, every, since_ms)
         ends = {row["id"]: _end(row, states[row["id"]].seq) for row in every}
-        wanted = {row["id"] for row in every if positions.get(row["id"], 0) < ends[row["id"]]}
-        wanted |= await self._changed(me, every, states, state.base_ms, now)
+        behind = {chat_id: positions.get(chat_id, 0) for chat_id, end in ends.items()}
+        behind = {chat_id: position for chat_id, position in behind.items() if position < ends[chat_id]}
+        wanted = behind.keys() | await self._changed(me, every, states, state.base_ms, now)
         rest = [row for row in every if row["id"] > state.after and row["id"] in wanted]
         rows = rest[: self._settings.sync_chats]
-        messages = self._views.messages
-        shown, hidden = await asyncio.gather(
+        shown, (log, unfinished), (hidden, hidden_next) = await asyncio.gather(
             self._views.show(rows, caller.base_url),
-            messages.call(
-                messages.stub().GetHidden,
-                message_pb2.GetHiddenRequest(user_id=me, since_ms=max(0, state.base_ms - self._margin_ms)),
-            ),
+            self._entries(me, rows, behind, limit),
+            self._hidden(me, since_ms, state.hidden if has_hidden else ALL_TOLD),
         )
-        behind = {c.id: positions.get(c.id, 0) for c in shown if positions.get(c.id, 0) < c.last_seq}
-        log, unfinished = await self._entries(me, rows, behind, limit)
         more_chats = len(rest) > len(rows)
-        last = rows[-1]["id"] if more_chats else ""
+        last = rows[-1]["id"] if more_chats else AFTER_ALL
         # Unfinished: the same chats once more, from the positions the client has then.
         after = state.after if unfinished else last
-        has_more = unfinished or more_chats
-        done = Since(state.start_ms, state.start_ms, "")
+        has_more = unfinished or more_chats or hidden_next != ALL_TOLD
+        rest_of_round = Since(state.base_ms, state.start_ms, after, hidden_next)
         return Synced(
             chats=shown,
             removed=[chat_id for chat_id in positions if chat_id not in known],
             log=log,
-            hidden=list(hidden.message_ids),
-            since=self._cursors.seal("sync", me, Since(state.base_ms, state.start_ms, after) if has_more else done),
+            hidden=hidden,
+            since=self._cursors.seal(
+                "sync", me, rest_of_round if has_more else Since(state.start_ms, state.start_ms, "")
+            ),
             has_more=has_more,
             log_epoch=epoch,
             server_time=rfc3339(now),
         )
+
+    async def _hidden(self, me: str, since_ms: int, after: str) -> tuple[list[str], str]:
+        """The next of what this person deleted for themselves, and where the rest begins."""
+        if after == ALL_TOLD:
+            return [], ALL_TOLD
+        request = message_pb2.GetHiddenRequest(
+            user_id=me, since_ms=since_ms, after=after, limit=self._settings.sync_hidden
+        )
+        messages = self._views.messages
+        answer = await messages.call(messages.stub().GetHidden, request)
+        return list(answer.message_ids), answer.next or ALL_TOLD
 
     async def _entries(
         self, me: str, rows: list[Any], behind: dict[str, int], limit: int
@@ -135,17 +149,23 @@ class Sync:
                     limit -= len(msgspec.json.decode(page.page_json, type=_Items).items)
         return log, unfinished
 
-    async def _states(self, rows: list[Row], since_ms: int) -> tuple[dict[str, message_pb2.ChatState], str]:
-        """Where each log ends and whether it changed; the log's epoch."""
+    async def _states(
+        self, me: str, rows: list[Row], since_ms: int
+    ) -> tuple[dict[str, message_pb2.ChatState], str, bool]:
+        """Where each log ends and whether it changed for this person; the log's epoch; whether they deleted anything
+        for themselves since."""
         messages = self._views.messages
         homes = self._views.homes(rows) or {messages.home(""): []}
 
         async def ask(index: int, some: list[Row]) -> message_pb2.GetChatStatesResponse:
-            request = message_pb2.GetChatStatesRequest(chat_ids=[row["id"] for row in some], since_ms=since_ms)
+            request = message_pb2.GetChatStatesRequest(
+                chat_ids=[row["id"] for row in some], since_ms=since_ms, user_id=me
+            )
             return await messages.call(messages.at(index).GetChatStates, request)
 
         answers = await asyncio.gather(*(ask(index, some) for index, some in homes.items()))
-        return {s.chat_id: s for answer in answers for s in answer.states}, answers[0].log_epoch
+        states = {s.chat_id: s for answer in answers for s in answer.states}
+        return states, answers[0].log_epoch, any(answer.has_hidden for answer in answers)
 
     async def _changed(
         self, me: str, rows: list[Row], states: dict[str, message_pb2.ChatState], base_ms: int, now: int
@@ -158,23 +178,19 @@ class Sync:
         changed = {row["id"] for row in rows if row["changed_ms"] >= since or not is_settled(seat(row))}
         changed |= {row["id"] for row in rows if since <= (row["muted_until_ms"] or 0) <= now}
         changed |= {chat_id for chat_id in every if states[chat_id].changed}
-        messages, users = self._views.messages, self._views.users
+        users = self._views.users
         small = [row["id"] for row in rows if row["type"] == "group" and row["member_count"] <= RECEIPTS_OF]
         members = await self._store.members(small)
         peers = {row["peer_id"] for row in rows if row["peer_id"]}
         asked = user_pb2.GetChangedPeopleRequest(
             viewer_id=me, user_ids=sorted({me, *peers, *(u for _, u in members)}), since_ms=since
         )
-        people, hidden = await asyncio.gather(
-            users.call(users.stub().GetChangedPeople, asked),
-            messages.call(messages.stub().GetHidden, message_pb2.GetHiddenRequest(user_id=me, since_ms=since)),
-        )
+        people = await users.call(users.stub().GetChangedPeople, asked)
         anew, seen = set(people.changed_ids), set(people.seen_ids)
         if me in anew:  # one's own privacy shows in every chat
             return every
         changed |= {row["id"] for row in rows if row["peer_id"] in anew or row["peer_id"] in seen}
-        changed |= {chat_id for chat_id, user_id in members if user_id in anew}
-        return changed | (every & set(hidden.chat_ids))
+        return changed | {chat_id for chat_id, user_id in members if user_id in anew}
 
 
 def _end(row: Row, head: int) -> int:

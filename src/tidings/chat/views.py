@@ -55,12 +55,17 @@ class Views:
 
         return await self._each(rows, ask)
 
-    async def _counts(self, rows: Sequence[Row]) -> dict[Key, Any]:
-        async def ask(index: int, some: list[Row]) -> Any:
-            request = message_pb2.GetUnreadCountsRequest(windows=_windows(some))
-            return (await self.messages.call(self.messages.at(index).GetUnreadCounts, request)).chats
+    async def _counts(self, rows: Sequence[Row], lasts: dict[Key, Any] | None) -> tuple[dict[Key, Any], dict[Key, Any]]:
+        """Unread and watermarks per person and chat, and what `lasts` gives where it was not asked before."""
 
-        return await self._each(rows, ask)
+        async def ask(index: int, some: list[Row]) -> Any:
+            request = message_pb2.GetUnreadCountsRequest(windows=_windows(some), with_lasts=lasts is None)
+            answer = await self.messages.call(self.messages.at(index).GetUnreadCounts, request)
+            return list(zip(answer.chats, answer.lasts or [None] * len(some), strict=True))
+
+        found = await self._each(rows, ask)
+        counts = {key: count for key, (count, _) in found.items()}
+        return counts, {key: last for key, (_, last) in found.items()} if lasts is None else lasts
 
     async def _each(self, rows: Sequence[Row], ask: Callable[[int, list[Row]], Awaitable[Any]]) -> dict[Key, Any]:
         homes = self.homes(rows)
@@ -102,9 +107,8 @@ class Views:
             if row["peer_id"]:
                 peers[row["user_id"]].append(row["peer_id"])
         avatars = [row["avatar_media_id"] for row in rows if row["avatar_media_id"]]
-        found, counts, people, pictures = await asyncio.gather(
-            self.lasts(rows) if lasts is None else _given(lasts),
-            self._counts(rows),
+        (counts, found), people, pictures = await asyncio.gather(
+            self._counts(rows, lasts),
             asyncio.gather(*(self.people(viewer, ids, base_url) for viewer, ids in peers.items())),
             self._pictures(avatars, base_url),
         )
@@ -122,10 +126,6 @@ def _windows(rows: Sequence[Row]) -> list[message_pb2.Window]:
         joined, left = window(seat(row)) or (0, 0)
         out.append(message_pb2.Window(chat_id=row["id"], joined_seq=joined, left_seq=left, user_id=row["user_id"]))
     return out
-
-
-async def _given(lasts: dict[Key, Any]) -> dict[Key, Any]:
-    return lasts
 
 
 def _chat(row: Row, last: Any, count: Any, people: dict[str, bytes], pictures: dict[str, bytes]) -> Chat:

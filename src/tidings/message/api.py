@@ -17,6 +17,7 @@ from tidings.message.changes import Ask, Changer
 from tidings.message.chats import Chats
 from tidings.message.history import History
 from tidings.message.log import Document, is_gone
+from tidings.message.lookups import Lookups
 from tidings.message.receipts import Mark, Receipts
 from tidings.message.search import search
 from tidings.message.send import Draft, Sender
@@ -63,8 +64,8 @@ class ForwardBody(msgspec.Struct, rename="camel"):
 
 
 def routes(
-    *, store: Store, chats: Chats, sender: Sender, changer: Changer, receipts: Receipts, history: History,
-    peers: "Peers[ChatServiceAsyncStub]", cursors: Cursors, limits: Limits, search_timeout_ms: int,
+    *, store: Store, lookups: Lookups, chats: Chats, sender: Sender, changer: Changer, receipts: Receipts,
+    history: History, peers: "Peers[ChatServiceAsyncStub]", cursors: Cursors, limits: Limits, search_timeout_ms: int,
 ) -> list[Router]:  # fmt: skip
     """The routes under /api/v1."""
 
@@ -178,7 +179,7 @@ def routes(
     ) -> Response[bytes]:
         before = cursors.open(f"search {q} {chat_id}", caller.user_id, cursor, str) if cursor else None
         within = _id(chat_id) if chat_id is not None else None
-        found, last = await search(store, peers, caller.user_id, q, within, before, limit, search_timeout_ms)
+        found, last = await search(store, lookups, peers, caller.user_id, q, within, before, limit, search_timeout_ms)
         items = [{"message": render.message(d, caller.user_id), "highlights": spans} for d, spans in found]
         more = cursors.seal(f"search {q} {chat_id}", caller.user_id, last) if last else None
         return _json(Listing(items=items, next_cursor=more))

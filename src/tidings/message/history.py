@@ -13,6 +13,7 @@ from tidings.contracts.times import rfc3339_or_none
 from tidings.message import render
 from tidings.message.chats import Chats
 from tidings.message.log import Document, Seat, first_at, window_end
+from tidings.message.lookups import Lookups
 from tidings.message.receipts import Privacy
 from tidings.message.store import Store
 
@@ -42,8 +43,8 @@ class Receipt(msgspec.Struct, rename="camel"):
 class History:
     """Queries; changes nothing."""
 
-    def __init__(self, store: Store, chats: Chats, privacy: Privacy) -> None:
-        self._store, self._chats, self._privacy = store, chats, privacy
+    def __init__(self, store: Store, lookups: Lookups, chats: Chats, privacy: Privacy) -> None:
+        self._store, self._lookups, self._chats, self._privacy = store, lookups, chats, privacy
 
     async def after(self, user_id: str, chat_id: str, seat: Seat, head: int, after: int, limit: int) -> Page:
         """All entries above a number: messages, notices and changes."""
@@ -92,7 +93,7 @@ class History:
         """Entries as this person sees them; what they deleted for themselves is left out."""
         targets = await self._store.entries_by_id(d["targetId"] for d in documents if d["kind"] == "change")
         ids: list[str] = [d["targetId"] if d["kind"] == "change" else d["_id"] for d in documents]
-        hidden = await self._store.hidden_among(user_id, ids) if ids else set()
+        hidden = await self._lookups.hidden_among(user_id, ids) if ids else set()
         out: list[Raw] = []
         for document, message_id in zip(documents, ids, strict=True):
             if message_id in hidden:
@@ -111,7 +112,7 @@ class History:
         seat = (await self._chats.get(document["chatId"])).seats.get(user_id)
         if seat is None or not seat.sees(document["seq"]):
             raise ApiError("not_found", "there is no such message")
-        if await self._store.hidden_among(user_id, [message_id]):
+        if await self._lookups.hidden_among(user_id, [message_id]):
             raise ApiError("not_found", "there is no such message")
         return document, seat
 
@@ -119,22 +120,22 @@ class History:
         """The end of the window, and the newest message or notice in it."""
         high = window_end(seat, head)
         found = await self._store.range(chat_id, seat.joined_seq, high, 5, newest=True, changes=False)
-        hidden = await self._store.hidden_among(user_id, [d["_id"] for d in found]) if found else set()
+        hidden = await self._lookups.hidden_among(user_id, [d["_id"] for d in found]) if found else set()
         shown = [d for d in found if d["_id"] not in hidden]
         return high, shown[-1] if shown else None
 
     async def lasts(
         self, asked: Sequence[tuple[str, str, Seat]], newest: dict[str, Document]
     ) -> list[tuple[int, Document | None]]:
-        """`last` for many (person, chat, seat), in order. Most chats end in a message that is shown: those cost one
-        query together, the others one each."""
+        """`last` for many (person, chat, seat), in order, with `Lookups.newest` of the chats. Most chats end in a
+        message that is shown: those cost one query together, the others one each."""
         ends = [newest.get(chat_id) for _, chat_id, _ in asked]
         shown = [
             d if d is not None and d["kind"] != "change" and seat.sees(d["seq"]) else None
             for (_, _, seat), d in zip(asked, ends, strict=True)
         ]
         pairs = [(u, d["_id"]) for (u, _, _), d in zip(asked, shown, strict=True) if d is not None]
-        hidden = await self._store.hidden_pairs(pairs) if pairs else set()
+        hidden = await self._lookups.hidden_pairs(pairs) if pairs else set()
         gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
         async def one(user_id: str, chat_id: str, seat: Seat, end: Document | None, found: Document | None) -> Any:
@@ -149,16 +150,18 @@ class History:
 
     async def counts(self, user_id: str, seats: dict[str, Seat], heads: dict[str, int]) -> list[Count]:
         """Unread and watermarks per chat, derived from the log."""
-        rows = await self._store.watermarks(seats)
+        rows, chats = await asyncio.gather(self._lookups.watermarks(seats), self._chats.get_many(seats))
         mine = {d["chatId"]: d for d in rows if d["userId"] == user_id}
-        ranges = []
+        spans = []
         for chat_id, seat in seats.items():
             low = max(mine.get(chat_id, {}).get("readSeq", 0), seat.joined_seq - 1) + 1
             high = window_end(seat, heads.get(chat_id, 0))
             if low <= high:
-                ranges.append((chat_id, low, high))
-        unread, chats = await asyncio.gather(self._store.unread(user_id, ranges), self._chats.get_many(seats))
-        mentioned = await self._store.mentioned(user_id, [each for each in ranges if unread.get(each[0])])
+                spans.append((user_id, chat_id, low, high))
+        found = await self._lookups.unread(spans)
+        unread = {span[1]: count for span, count in found.items()}
+        mentions = await self._lookups.mentioned([span for span, count in found.items() if count])
+        mentioned = {span[1]: count for span, count in mentions.items()}
         others = {c: [u for u, s in chat.seats.items() if s.is_member and u != user_id] for c, chat in chats.items()}
         direct_and_small = {u for c, users in others.items() if len(users) <= 64 for u in users}
         silent = await self._privacy.silent([user_id, *direct_and_small])
@@ -190,7 +193,7 @@ class History:
         if document["senderId"] != user_id:
             raise ApiError("forbidden", "only its author sees who read a message")
         chat = await self._chats.get(document["chatId"])
-        marks = {d["userId"]: d for d in await self._store.watermarks([chat.chat_id], with_times=True)}
+        marks = {d["userId"]: d for d in await self._store.mark_times(chat.chat_id)}
         people = [u for u, seat in chat.seats.items() if u != user_id and seat.sees(document["seq"])]
         silent = await self._privacy.silent([user_id, *people])
         out = []

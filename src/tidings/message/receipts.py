@@ -17,6 +17,7 @@ from tidings.contracts.events import PrivacyChanged, StatusEvent
 from tidings.contracts.times import now_ms, rfc3339
 from tidings.message.chats import Chats
 from tidings.message.log import Chat, clamp_mark
+from tidings.message.lookups import Lookups
 from tidings.message.publish import Publisher
 from tidings.message.settings import Settings
 from tidings.message.store import Store
@@ -74,8 +75,17 @@ class Privacy:
 class Receipts:
     """Owner of the marks that wait to be written."""
 
-    def __init__(self, store: Store, chats: Chats, publisher: Publisher, privacy: Privacy, settings: Settings) -> None:
-        self._store, self._chats, self._publisher, self._privacy = store, chats, publisher, privacy
+    def __init__(
+        self,
+        store: Store,
+        lookups: Lookups,
+        chats: Chats,
+        publisher: Publisher,
+        privacy: Privacy,
+        settings: Settings,
+    ) -> None:
+        self._store, self._lookups, self._chats, self._publisher = store, lookups, chats, publisher
+        self._privacy = privacy
         self._pause_s, self._every_s = settings.receipts_ms / 1000, settings.delivered_every_ms / 1000
         self._waiting: dict[Key, int] = {}
         self._written: OrderedDict[Key, int] = OrderedDict()
@@ -168,7 +178,7 @@ class Receipts:
             unknown = [key for key, seq in old.items() if seq is None]
             if unknown:
                 wanted = {(c, u) for c, u, _ in unknown}
-                stored = {d["_id"]: d for d in await self._store.watermarks({c for c, _ in wanted})}
+                stored = {d["_id"]: d for d in await self._lookups.watermarks({c for c, _ in wanted})}
                 for chat_id, user_id, status in unknown:
                     found = stored.get(f"{chat_id}:{user_id}", {})
                     old[(chat_id, user_id, status)] = found.get(f"{status}Seq", 0)

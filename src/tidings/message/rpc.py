@@ -2,21 +2,24 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from tidings.contracts.errors import ApiError
-from tidings.contracts.times import now_ms
 from tidings.message import render
 from tidings.message.changes import Ask, Changer
 from tidings.message.chats import Chats
 from tidings.message.history import LOOKUPS_AT_ONCE, Count, History
 from tidings.message.lanes import Lanes
 from tidings.message.log import Document, Entry, Seat
+from tidings.message.lookups import Lookups
 from tidings.message.receipts import Mark, Receipts
 from tidings.message.send import Draft, Sender
 from tidings.message.store import Store
 from tidings.rpc.v1 import message_pb2 as pb
 from tidings.rpc.v1.message_pb2_grpc import MessageServiceServicer
+
+HIDDEN_AT_ONCE = 10_000
 
 
 def refusal(error: ApiError) -> pb.Refusal:
@@ -31,6 +34,7 @@ class MessageRpc(MessageServiceServicer):
         self,
         *,
         store: Store,
+        lookups: Lookups,
         chats: Chats,
         lanes: Lanes,
         sender: Sender,
@@ -39,7 +43,7 @@ class MessageRpc(MessageServiceServicer):
         history: History,
         epoch: str,
     ) -> None:
-        self._store, self._chats, self._lanes, self._sender = store, chats, lanes, sender
+        self._store, self._lookups, self._chats, self._lanes, self._sender = store, lookups, chats, lanes, sender
         self._changer, self._receipts, self._history, self._epoch = changer, receipts, history, epoch
 
     async def SendMessages(self, request: pb.SendMessagesRequest, context: Any) -> pb.SendMessagesResponse:
@@ -77,20 +81,33 @@ class MessageRpc(MessageServiceServicer):
         return pb.UpdateMessageStatusResponse(refusals=[refusal(r) if r is not None else pb.Refusal() for r in results])
 
     async def GetLastMessages(self, request: pb.GetLastMessagesRequest, context: Any) -> pb.GetLastMessagesResponse:
-        newest = await self._store.newest(list({w.chat_id for w in request.windows}))
-        asked = [(w.user_id or request.user_id, w.chat_id, _seat(w)) for w in request.windows]
+        newest = await self._lookups.newest({w.chat_id for w in request.windows})
+        return pb.GetLastMessagesResponse(chats=await self._lasts(request.user_id, request.windows, newest))
+
+    async def _lasts(
+        self, user_id: str, windows: Sequence[pb.Window], newest: dict[str, Document]
+    ) -> list[pb.LastMessage]:
+        asked = [(w.user_id or user_id, w.chat_id, _seat(w)) for w in windows]
         out = []
-        for window, (user_id, _, _), found in zip(
-            request.windows, asked, await self._history.lasts(asked, newest), strict=True
+        for (reader, chat_id, _), (last_seq, document) in zip(
+            asked, await self._history.lasts(asked, newest), strict=True
         ):
-            last_seq, document = found
-            shown = b"" if document is None else render.encode(render.message(document, user_id))
+            shown = b"" if document is None else render.encode(render.message(document, reader))
             at = 0 if document is None else document["at"]
-            out.append(pb.LastMessage(chat_id=window.chat_id, message_json=shown, last_seq=last_seq, last_at_ms=at))
-        return pb.GetLastMessagesResponse(chats=out)
+            out.append(pb.LastMessage(chat_id=chat_id, message_json=shown, last_seq=last_seq, last_at_ms=at))
+        return out
 
     async def GetUnreadCounts(self, request: pb.GetUnreadCountsRequest, context: Any) -> pb.GetUnreadCountsResponse:
-        heads = await self._store.heads(list({w.chat_id for w in request.windows}))
+        newest = await self._lookups.newest({w.chat_id for w in request.windows})
+        if not request.with_lasts:
+            return pb.GetUnreadCountsResponse(chats=await self._counts(request, newest))
+        counts, lasts = await asyncio.gather(
+            self._counts(request, newest), self._lasts(request.user_id, request.windows, newest)
+        )
+        return pb.GetUnreadCountsResponse(chats=counts, lasts=lasts)
+
+    async def _counts(self, request: pb.GetUnreadCountsRequest, newest: dict[str, Document]) -> list[pb.UnreadCount]:
+        heads = {chat_id: entry["seq"] for chat_id, entry in newest.items()}
         readers: dict[str, dict[str, Seat]] = defaultdict(dict)
         for w in request.windows:
             readers[w.user_id or request.user_id][w.chat_id] = _seat(w)
@@ -104,20 +121,18 @@ class MessageRpc(MessageServiceServicer):
         found: dict[tuple[str, str], Count] = {}
         await asyncio.gather(*(of(user_id) for user_id in readers))
         counts = [found[w.user_id or request.user_id, w.chat_id] for w in request.windows]
-        return pb.GetUnreadCountsResponse(
-            chats=[
-                pb.UnreadCount(
-                    chat_id=c.chat_id,
-                    unread_count=c.unread,
-                    mention_count=c.mentioned,
-                    read_seq=c.read_seq,
-                    delivered_seq=c.delivered_seq,
-                    others_read_seq=c.others_read_seq,
-                    others_delivered_seq=c.others_delivered_seq,
-                )
-                for c in counts
-            ]
-        )
+        return [
+            pb.UnreadCount(
+                chat_id=c.chat_id,
+                unread_count=c.unread,
+                mention_count=c.mentioned,
+                read_seq=c.read_seq,
+                delivered_seq=c.delivered_seq,
+                others_read_seq=c.others_read_seq,
+                others_delivered_seq=c.others_delivered_seq,
+            )
+            for c in counts
+        ]
 
     async def AppendNotice(self, request: pb.AppendNoticeRequest, context: Any) -> pb.AppendNoticeResponse:
         for notice in request.notices:
@@ -139,18 +154,24 @@ class MessageRpc(MessageServiceServicer):
         )
 
     async def GetChatStates(self, request: pb.GetChatStatesRequest, context: Any) -> pb.GetChatStatesResponse:
-        ids = list(request.chat_ids)
-        newest = await self._store.newest(ids)
-        changed = await self._store.changed_since(ids, request.since_ms, now_ms()) if request.since_ms else set()
+        ids, since_ms = list(request.chat_ids), request.since_ms
+        newest, moved, hidden = await asyncio.gather(
+            self._lookups.newest(ids),
+            self._moved(ids, since_ms),
+            self._lookups.hidden_in(request.user_id, since_ms) if request.user_id else _nothing(),
+        )
         states = []
         for chat_id in ids:
             entry = newest.get(chat_id, {"seq": 0, "at": 0})
-            moved = entry["at"] >= request.since_ms or chat_id in changed
-            states.append(pb.ChatState(chat_id=chat_id, seq=entry["seq"], changed=moved))
-        return pb.GetChatStatesResponse(states=states, log_epoch=self._epoch)
+            changed = entry["at"] >= since_ms or chat_id in moved or chat_id in hidden
+            states.append(pb.ChatState(chat_id=chat_id, seq=entry["seq"], changed=changed))
+        return pb.GetChatStatesResponse(states=states, log_epoch=self._epoch, has_hidden=bool(hidden))
+
+    async def _moved(self, chat_ids: list[str], since_ms: int) -> set[str]:
+        return await self._lookups.changed_since(chat_ids, since_ms) if since_ms else set()
 
     async def GetEntries(self, request: pb.GetEntriesRequest, context: Any) -> pb.GetEntriesResponse:
-        heads = await self._store.heads([r.window.chat_id for r in request.ranges])
+        newest = await self._lookups.newest({r.window.chat_id for r in request.ranges})
         left = request.limit or 500
         pages = []
         for wanted in request.ranges:
@@ -158,9 +179,8 @@ class MessageRpc(MessageServiceServicer):
             if left <= 0:
                 pages.append(pb.EntryPage(chat_id=chat_id, has_more=True, to_seq=wanted.after))
                 continue
-            page = await self._history.after(
-                request.user_id, chat_id, _seat(wanted.window), heads.get(chat_id, 0), wanted.after, left
-            )
+            head = newest[chat_id]["seq"] if chat_id in newest else 0
+            page = await self._history.after(request.user_id, chat_id, _seat(wanted.window), head, wanted.after, left)
             left -= len(page.items)
             pages.append(
                 pb.EntryPage(chat_id=chat_id, page_json=render.encode(page), has_more=page.has_more, to_seq=page.to_seq)
@@ -168,10 +188,22 @@ class MessageRpc(MessageServiceServicer):
         return pb.GetEntriesResponse(pages=pages, log_epoch=self._epoch)
 
     async def GetHidden(self, request: pb.GetHiddenRequest, context: Any) -> pb.GetHiddenResponse:
-        found = await self._store.hidden_since(request.user_id, request.since_ms, 10_000)
+        after, limit = _place(request.after), request.limit or HIDDEN_AT_ONCE
+        found = await self._store.hidden_since(request.user_id, request.since_ms, after, limit)
         return pb.GetHiddenResponse(
-            message_ids=[d["messageId"] for d in found], chat_ids=sorted({d["chatId"] for d in found})
+            message_ids=[message_id for _, message_id, _ in found],
+            chat_ids=sorted({chat_id for _, _, chat_id in found}),
+            next=f"{found[-1][0]}:{found[-1][1]}" if len(found) == limit else "",
         )
+
+
+def _place(after: str) -> tuple[int, str]:
+    at, _, message_id = after.partition(":")
+    return (int(at), message_id) if at else (0, "")
+
+
+async def _nothing() -> set[str]:
+    return set()
 
 
 def _sent(outcome: Document | ApiError) -> pb.SendResult:

@@ -10,6 +10,7 @@ from tidings.contracts.content import Content
 from tidings.contracts.errors import ApiError, invalid
 from tidings.contracts.times import now_ms
 from tidings.message.log import Document, Seat, is_gone
+from tidings.message.lookups import Lookups
 from tidings.message.store import Store
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import chat_pb2
@@ -23,6 +24,7 @@ SCAN = 4  # how many candidates are read for each one wanted, at most, before a 
 
 async def search(
     store: Store,
+    lookups: Lookups,
     peers: "Peers[ChatServiceAsyncStub]",
     user_id: str,
     query: str,
@@ -44,7 +46,7 @@ async def search(
     if not seats:
         return [], None
     found = await store.search(list(seats), re.escape(text.casefold()), before, limit * SCAN + 1, timeout_ms)
-    hidden = await store.hidden_among(user_id, [d["_id"] for d in found]) if found else set()
+    hidden = await lookups.hidden_among(user_id, [d["_id"] for d in found]) if found else set()
     now = now_ms()
     shown = [d for d in found if seats[d["chatId"]].sees(d["seq"]) and d["_id"] not in hidden and not is_gone(d, now)]
     page = shown[:limit]

@@ -15,6 +15,7 @@ from tidings.message.changes import Changer
 from tidings.message.chats import Chats
 from tidings.message.history import History
 from tidings.message.lanes import Lanes
+from tidings.message.lookups import Lookups
 from tidings.message.publish import Publisher
 from tidings.message.receipts import Privacy, Receipts
 from tidings.message.rpc import MessageRpc
@@ -53,7 +54,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         chat_peers = Peers("chat", settings.chat_grpc, ChatServiceStub, token)
         user_peers = Peers("user", settings.user_grpc, UserServiceStub, token)
         media_peers = Peers("media", settings.media_grpc, MediaServiceStub, token)
-        store = Store(database)
+        store, lookups = Store(database), Lookups(database)
         epoch = await store.prepare()
         chats = Chats(store, chat_peers, settings.chat_cache_s, settings.chat_cache_size)
         publisher = Publisher(events, store, settings.partitions)
@@ -61,10 +62,10 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         await writer.start()
         lanes = Lanes(store, chats, writer, publisher, settings)
         privacy = Privacy(user_peers)
-        receipts = Receipts(store, chats, publisher, privacy, settings)
+        receipts = Receipts(store, lookups, chats, publisher, privacy, settings)
         sender = Sender(store, chats, lanes, media_peers, limits)
         changer = Changer(store, chats, lanes, publisher, chat_peers, limits)
-        history = History(store, chats, privacy)
+        history = History(store, lookups, chats, privacy)
 
         async def on_chat_event(event: ChatEvent) -> None:
             chats.drop(event.chat_id)
@@ -99,6 +100,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
             yield Servers(
                 routes=routes(
                     store=store,
+                    lookups=lookups,
                     chats=chats,
                     sender=sender,
                     changer=changer,
@@ -113,6 +115,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
                     lambda server: add_MessageServiceServicer_to_server(
                         MessageRpc(
                             store=store,
+                            lookups=lookups,
                             chats=chats,
                             lanes=lanes,
                             sender=sender,

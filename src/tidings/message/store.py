@@ -1,4 +1,5 @@
-"""The only file that knows MongoDB: `entries` (the log), `watermarks`, `writers`, `hidden`, `stars`, `meta`."""
+"""MongoDB: `entries` (the log), `watermarks`, `writers`, `hidden`, `stars`, `meta`. What many ask for at once is in
+`lookups.py`; no other file knows MongoDB."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -6,7 +7,7 @@ from typing import cast
 
 import pymongo
 from pymongo import IndexModel, UpdateOne
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.ids import new_id
@@ -34,10 +35,10 @@ class Store:
             [
                 IndexModel([("chatId", 1), ("seq", 1)], name="number", unique=True),  # the arbiter of order
                 IndexModel([("chatId", 1), ("senderId", 1), ("clientMsgId", 1)], name="once", unique=True),
-                # Unread counts are answered from this index alone.
+                # Unread counts are answered from this index alone: `counted` is in it, as it is in the question.
                 IndexModel(
-                    [("chatId", 1), ("seq", 1), ("senderId", 1)],
-                    name="counted",
+                    [("chatId", 1), ("seq", 1), ("senderId", 1), ("counted", 1)],
+                    name="unread",
                     partialFilterExpression={"counted": True},
                 ),
                 IndexModel(
@@ -48,6 +49,8 @@ class Store:
                 IndexModel([("expiresAt", 1)], name="expiry", partialFilterExpression={"expiresAt": {"$exists": True}}),
             ]
         )
+        with contextlib.suppress(OperationFailure):  # of an earlier release, and not there
+            await self._entries.drop_index("counted")
         await self._watermarks.create_index([("chatId", 1)], name="chat")
         await self._watermarks.create_index([("chatId", 1), ("at", 1)], name="moved")
         await self._hidden.create_index([("userId", 1), ("at", 1)], name="since")
@@ -95,27 +98,6 @@ class Store:
         )
         return {row["_id"]: row["seq"] async for row in rows}
 
-    async def newest(self, chat_ids: Sequence[str]) -> dict[str, Document]:
-        """The newest entry of each chat (index `number`, one seek a chat)."""
-        rows = await self._entries.aggregate(
-            [
-                {"$match": {"chatId": {"$in": list(chat_ids)}}},
-                {"$sort": {"chatId": -1, "seq": -1}},
-                {"$group": {"_id": "$chatId", "entry": {"$first": "$$ROOT"}}},
-            ],
-            maxTimeMS=3000,
-        )
-        return {row["_id"]: row["entry"] async for row in rows}
-
-    async def changed_since(self, chat_ids: Sequence[str], since_ms: int, now_ms: int) -> set[str]:
-        """Chats in which a mark moved (index `moved`) or a message's time was over (index `expiry`)."""
-        ids = list(chat_ids)
-        moved = await self._watermarks.distinct("chatId", {"chatId": {"$in": ids}, "at": {"$gte": since_ms}})
-        over = await self._entries.distinct(
-            "chatId", {"expiresAt": {"$gte": since_ms, "$lte": now_ms}, "chatId": {"$in": ids}}
-        )
-        return {*moved, *over}
-
     async def apply(self, updates: Sequence[tuple[Document, Document]]) -> None:
         """Apply changes to their messages; each filter makes it harmless to apply one again."""
         if updates:
@@ -149,7 +131,7 @@ class Store:
         return found[::-1] if newest else found
 
     async def authors(self, chat_id: str, low: int, high: int) -> set[str]:
-        """Who wrote the messages `low..high`, from the newest 500 of them (index `counted`, covered)."""
+        """Who wrote the messages `low..high`, from the newest 500 of them (index `unread`, covered)."""
         found = (
             await self._entries.find(
                 {"chatId": chat_id, "seq": {"$gte": low, "$lte": high}, "counted": True},
@@ -235,10 +217,9 @@ class Store:
 
     # -- watermarks -----------------------------------------------------------------------------
 
-    async def watermarks(self, chat_ids: Iterable[str], *, with_times: bool = False) -> list[Document]:
-        """The watermarks of everyone in these chats; `with_times` also when they moved, up to 200 pairs each."""
-        shown = None if with_times else {"delivered": 0, "read": 0}
-        return await self._watermarks.find({"chatId": {"$in": list(chat_ids)}}, shown, max_time_ms=3000).to_list()
+    async def mark_times(self, chat_id: str) -> list[Document]:
+        """The watermarks of a chat with when they moved, up to 200 pairs each."""
+        return await self._watermarks.find({"chatId": chat_id}, max_time_ms=3000).to_list()
 
     async def advance(self, marks: Sequence[tuple[str, str, str, int, int]]) -> None:
         """Move watermarks forward: (chatId, userId, "delivered" or "read", seq, at)."""
@@ -261,45 +242,6 @@ class Store:
             if any(f["code"] != DUPLICATE_KEY for f in error.details.get("writeErrors", [])):
                 raise
 
-    async def unread(self, user_id: str, ranges: Sequence[tuple[str, int, int]]) -> dict[str, int]:
-        """Messages by others with `low <= seq <= high` per chat, not deleted and not hidden."""
-        if not ranges:
-            return {}
-        terms = [{"chatId": c, "seq": {"$gte": low, "$lte": high}} for c, low, high in ranges]
-        rows = await self._entries.aggregate(
-            [
-                {"$match": {"counted": True, "senderId": {"$ne": user_id}, "$or": terms}},
-                {"$group": {"_id": "$chatId", "n": {"$sum": 1}}},
-            ],
-            maxTimeMS=3000,
-        )
-        counts = {row["_id"]: row["n"] async for row in rows}
-        hidden = await self._hidden.aggregate(
-            [
-                {"$match": {"userId": user_id, "counted": True, "$or": terms}},
-                {"$group": {"_id": "$chatId", "n": {"$sum": 1}}},
-            ],
-            maxTimeMS=3000,
-        )
-        async for row in hidden:
-            if row["_id"] in counts:
-                counts[row["_id"]] = max(0, counts[row["_id"]] - row["n"])
-        return counts
-
-    async def mentioned(self, user_id: str, ranges: Sequence[tuple[str, int, int]]) -> dict[str, int]:
-        """The same for messages that mention this person."""
-        if not ranges:
-            return {}
-        terms = [{"chatId": c, "seq": {"$gte": low, "$lte": high}} for c, low, high in ranges]
-        rows = await self._entries.aggregate(
-            [
-                {"$match": {"mentions": user_id, "counted": True, "senderId": {"$ne": user_id}, "$or": terms}},
-                {"$group": {"_id": "$chatId", "n": {"$sum": 1}}},
-            ],
-            maxTimeMS=3000,
-        )
-        return {row["_id"]: row["n"] async for row in rows}
-
     # -- of one person ----------------------------------------------------------------------------
 
     async def hide(self, user_id: str, document: Document, at: int) -> bool:
@@ -320,21 +262,19 @@ class Store:
             return False
         return True
 
-    async def hidden_among(self, user_id: str, message_ids: Sequence[str]) -> set[str]:
-        """Which of these messages this person deleted for themselves."""
-        found = self._hidden.find({"_id": {"$in": [f"{user_id}:{m}" for m in message_ids]}}, {"messageId": 1})
-        return {d["messageId"] async for d in found}
-
-    async def hidden_since(self, user_id: str, since_ms: int, limit: int) -> list[Document]:
-        """What this person deleted for themselves after a moment."""
-        return (
-            await self._hidden.find({"userId": user_id, "at": {"$gt": since_ms}}).sort("at", 1).limit(limit).to_list()
+    async def hidden_since(
+        self, user_id: str, since_ms: int, after: tuple[int, str], limit: int
+    ) -> list[tuple[int, str, str]]:
+        """What this person deleted for themselves after a moment: (when, message, chat) in this order, beyond
+        `after`."""
+        at, message_id = after
+        beyond = [{"at": {"$gt": max(at, since_ms)}}, {"at": at, "messageId": {"$gt": message_id}}]
+        found = (
+            self._hidden.find({"userId": user_id, "$or": beyond}, max_time_ms=3000)
+            .sort([("at", 1), ("messageId", 1)])
+            .limit(limit)
         )
-
-    async def hidden_pairs(self, pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Which of these (person, message) the person deleted for themselves."""
-        found = self._hidden.find({"_id": {"$in": [f"{u}:{m}" for u, m in pairs]}}, {"userId": 1, "messageId": 1})
-        return {(d["userId"], d["messageId"]) async for d in found}
+        return [(d["at"], d["messageId"], d["chatId"]) async for d in found]
 
     async def star(self, user_id: str, message_id: str, at: int) -> bool:
         """False: it was starred already."""

@@ -25,18 +25,20 @@ class Device:
         self.positions: dict[str, int] = {}
         self.told: list[str] = []
         self.removed: list[str] = []
+        self.hidden: list[str] = []
         self.entries = 0
         self.rounds = 0
 
     async def sync(self) -> "Device":
         await asyncio.sleep(0.1)
-        self.told, self.removed, self.rounds, self.entries = [], [], 0, 0
+        self.told, self.removed, self.hidden, self.rounds, self.entries = [], [], [], 0, 0
         while True:
             body = {"since": self.since, "positions": self.positions, "limit": self.limit}
             found: dict[str, Any] = await self.me.ask("POST", "/sync", body)
             self.since = found["since"]
             self.told += [chat["id"] for chat in found["chats"]]
             self.removed += found["removed"]
+            self.hidden += found["hidden"]
             for chat_id, page in found["log"].items():
                 self.positions[chat_id] = max(self.positions.get(chat_id, 0), page["toSeq"])
                 self.entries += len(page["items"])
@@ -113,6 +115,25 @@ async def test_an_expired_message_is_a_change(world: World) -> None:
         assert other in device.told
         await asyncio.sleep(1.1)
         assert (await device.sync()).told == [direct]
+
+
+async def test_what_was_deleted_for_oneself_is_told_once_each_in_pages(world: World) -> None:
+    ann, ben = [await world.person() for _ in range(2)]
+    chats = [await world.direct(ann, ben), await world.group(ann, ben)]
+    said = [(await world.say(chats[n % 2], ben, f"{n}"))["messageId"] for n in range(7)]
+    for message_id in said:
+        await world.message.as_(ann).ask("DELETE", f"/messages/{message_id}", gives=204, **{"for": "me"})
+    async with world.instance("chat", "chat-2", wired=False, **EXACT, TIDINGS_CHAT_SYNC_HIDDEN="3") as exact:
+        device = await Device(exact.as_(ann)).sync()
+        assert device.hidden == said
+        assert (sorted(device.told), device.rounds) == (sorted(chats), 3)
+        last = (await world.say(chats[0], ben, "and this"))["messageId"]
+        await world.message.as_(ann).ask("DELETE", f"/messages/{last}", gives=204, **{"for": "me"})
+        assert ((await device.sync()).hidden, device.told) == ([last], [chats[0]])
+        assert ((await device.sync()).hidden, device.told) == ([], [])
+        # A little at a time, and everything is told all the same.
+        small = await Device(exact.as_(ann), limit=2).sync()
+        assert sorted(set(small.hidden)) == sorted([*said, last])
 
 
 async def test_cursors_that_are_foreign_altered_or_old(world: World) -> None:

@@ -1,0 +1,171 @@
+"""What lists of chats and everyone who comes back ask of MongoDB, for many chats and people in one query.
+
+Each lookup is joined with those that others ask for meanwhile; the indexes are made in `store.py`.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from tidings.contracts.times import now_ms
+from tidings.message.log import Document
+from tidings.platform.joined import Joined
+from tidings.platform.mongo import Database
+
+Span = tuple[str, str, int, int]
+"""A reader, a chat, and the lowest and highest number counted."""
+
+
+class Lookups:
+    """Queries; changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._entries, self._watermarks, self._hidden = database["entries"], database["watermarks"], database["hidden"]
+        self._newest = Joined(self._load_newest)
+        self._moves = Joined(self._load_moves)
+        self._marks = Joined(self._load_marks)
+        self._unread = Joined(self._load_unread)
+        self._mentioned = Joined(self._load_mentioned)
+        self._hidden_ids = Joined(self._load_hidden_ids)
+        self._hidden_in = Joined(self._load_hidden_in)
+
+    async def newest(self, chat_ids: Collection[str]) -> dict[str, Document]:
+        """The newest entry of each chat."""
+        return await self._newest.get(chat_ids)
+
+    async def _load_newest(self, chat_ids: Collection[str]) -> dict[str, Document]:
+        """One seek a chat in index `number`."""
+        rows = await self._entries.aggregate(
+            [
+                {"$match": {"chatId": {"$in": list(chat_ids)}}},
+                {"$sort": {"chatId": -1, "seq": -1}},
+                {"$group": {"_id": "$chatId", "entry": {"$first": "$$ROOT"}}},
+            ],
+            maxTimeMS=3000,
+        )
+        return {row["_id"]: row["entry"] async for row in rows}
+
+    async def changed_since(self, chat_ids: Collection[str], since_ms: int) -> set[str]:
+        """Chats in which a mark moved or a message's time was over."""
+        found = await self._moves.get([(chat_id, since_ms) for chat_id in chat_ids])
+        return {chat_id for chat_id, _ in found}
+
+    async def _load_moves(self, asked: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """When something last moved, where it was since the moment asked (indexes `moved`, `expiry`)."""
+        ids, since_ms = list({chat_id for chat_id, _ in asked}), min(at for _, at in asked)
+        marks = await self._watermarks.aggregate(
+            [
+                {"$match": {"chatId": {"$in": ids}, "at": {"$gte": since_ms}}},
+                {"$group": {"_id": "$chatId", "at": {"$max": "$at"}}},
+            ],
+            maxTimeMS=3000,
+        )
+        over = await self._entries.aggregate(
+            [
+                {"$match": {"expiresAt": {"$gte": since_ms, "$lte": now_ms()}, "chatId": {"$in": ids}}},
+                {"$group": {"_id": "$chatId", "at": {"$max": "$expiresAt"}}},
+            ],
+            maxTimeMS=3000,
+        )
+        last: dict[str, int] = defaultdict(int)
+        for rows in (marks, over):
+            async for row in rows:
+                last[row["_id"]] = max(last[row["_id"]], row["at"])
+        return {(chat_id, at): last[chat_id] for chat_id, at in asked if last.get(chat_id, -1) >= at}
+
+    async def watermarks(self, chat_ids: Collection[str]) -> list[Document]:
+        """The watermarks of everyone in these chats."""
+        return [mark for marks in (await self._marks.get(chat_ids)).values() for mark in marks]
+
+    async def _load_marks(self, chat_ids: Collection[str]) -> dict[str, list[Document]]:
+        found: dict[str, list[Document]] = defaultdict(list)
+        where: Document = {"chatId": {"$in": list(chat_ids)}}
+        async for mark in self._watermarks.find(where, {"delivered": 0, "read": 0}, max_time_ms=3000):
+            found[mark["chatId"]].append(mark)
+        return found
+
+    async def unread(self, spans: Collection[Span]) -> dict[Span, int]:
+        """Messages by others in each span, not deleted and not hidden. None: no key."""
+        return await self._unread.get(spans)
+
+    async def _load_unread(self, spans: Collection[Span]) -> dict[Span, int]:
+        """Index `unread` alone."""
+        counts = await self._count(spans, {}, "unread")
+        if not counts:
+            return {}
+        terms = [{"userId": u, "chatId": c, "seq": {"$gte": low, "$lte": high}} for u, c, low, high in counts]
+        hidden = await self._hidden.find(
+            {"counted": True, "$or": terms}, {"_id": 0, "userId": 1, "chatId": 1, "seq": 1}, max_time_ms=3000
+        ).to_list()
+        for user_id, chat_id, low, high in counts:
+            less = sum(d["userId"] == user_id and d["chatId"] == chat_id and low <= d["seq"] <= high for d in hidden)
+            counts[user_id, chat_id, low, high] -= less
+        return counts
+
+    async def mentioned(self, spans: Collection[Span]) -> dict[Span, int]:
+        """The same for messages that mention the reader."""
+        return await self._mentioned.get(spans)
+
+    async def _load_mentioned(self, spans: Collection[Span]) -> dict[Span, int]:
+        counts: dict[Span, int] = {}
+        readers: dict[str, list[Span]] = defaultdict(list)
+        for span in spans:
+            readers[span[0]].append(span)
+        for user_id, some in readers.items():
+            counts |= await self._count(some, {"mentions": user_id}, "mentioned")
+        return counts
+
+    async def _count(self, spans: Collection[Span], where: Document, index: str) -> dict[Span, int]:
+        """One query for all chats, where several readers of one chat take several. The index is named: left to itself
+        the planner may take one that reads all of a chat."""
+        left, counts = list(spans), dict[Span, int]()
+        while left:
+            once = {chat_id: (user_id, chat_id, low, high) for user_id, chat_id, low, high in left}
+            terms = [
+                {"chatId": c, "seq": {"$gte": low, "$lte": high}, "senderId": {"$ne": u}}
+                for u, c, low, high in once.values()
+            ]
+            rows = await self._entries.aggregate(
+                [
+                    {"$match": {"counted": True, **where, "$or": terms}},
+                    {"$group": {"_id": "$chatId", "n": {"$sum": 1}}},
+                ],
+                hint=index,
+                maxTimeMS=3000,
+            )
+            counts |= {once[row["_id"]]: row["n"] async for row in rows}
+            done = set(once.values())
+            left = [span for span in left if span not in done]
+        return counts
+
+    async def hidden_among(self, user_id: str, message_ids: Collection[str]) -> set[str]:
+        """Which of these messages this person deleted for themselves."""
+        return {message_id for _, message_id in await self.hidden_pairs([(user_id, m) for m in message_ids])}
+
+    async def hidden_pairs(self, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these (person, message) the person deleted for themselves."""
+        return set(await self._hidden_ids.get(pairs))
+
+    async def _load_hidden_ids(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        where: Document = {"_id": {"$in": [f"{u}:{m}" for u, m in pairs]}}
+        found = self._hidden.find(where, {"userId": 1, "messageId": 1}, max_time_ms=3000)
+        return {(d["userId"], d["messageId"]): True async for d in found}
+
+    async def hidden_in(self, user_id: str, since_ms: int) -> set[str]:
+        """The chats in which this person deleted a message for themselves after a moment."""
+        return (await self._hidden_in.get([(user_id, since_ms)])).get((user_id, since_ms), set())
+
+    async def _load_hidden_in(self, asked: Collection[tuple[str, int]]) -> dict[tuple[str, int], set[str]]:
+        """Index `since`."""
+        rows = await self._hidden.aggregate(
+            [
+                {"$match": {"$or": [{"userId": u, "at": {"$gt": since_ms}} for u, since_ms in asked]}},
+                {"$group": {"_id": {"user": "$userId", "chat": "$chatId"}, "at": {"$max": "$at"}}},
+            ],
+            maxTimeMS=3000,
+        )
+        found: dict[tuple[str, int], set[str]] = defaultdict(set)
+        async for row in rows:
+            for user_id, since_ms in asked:
+                if user_id == row["_id"]["user"] and row["at"] > since_ms:
+                    found[user_id, since_ms].add(row["_id"]["chat"])
+        return found

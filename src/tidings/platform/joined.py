@@ -1,0 +1,68 @@
+"""Lookups joined: what is asked for while a query is under way waits, and is asked together as the next one.
+
+One caller alone waits for nothing. Under load the queries grow instead of their number, and a query costs the same
+for one key or fifty, nearly. Nobody is answered by a query that began before they asked.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Hashable
+from contextvars import Context
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+KEYS_AT_ONCE: Final = 1_000
+
+
+class Joined(Generic[K, V]):
+    """Owner of the keys that wait. `load` answers those of its keys for which there is something."""
+
+    def __init__(self, load: Callable[[Collection[K]], Awaitable[dict[K, V]]]) -> None:
+        self._load = load
+        self._waiting: dict[K, asyncio.Future[dict[K, V]]] = {}
+        self._open: asyncio.Future[dict[K, V]] | None = None  # the answer that new keys wait for
+        self._room = 0
+        self._under_way: asyncio.Task[None] | None = None
+
+    async def get(self, keys: Collection[K]) -> dict[K, V]:
+        """What there is of these keys. Raises what `load` raises, for all who asked with it."""
+        answers = {self._waiting.get(key) or self._join(key) for key in keys}
+        self._begin()
+        found: dict[K, V] = {}
+        for answer in answers:
+            found.update(await asyncio.shield(answer))
+        return {key: found[key] for key in keys if key in found}
+
+    def _join(self, key: K) -> "asyncio.Future[dict[K, V]]":
+        if self._open is None or self._room == 0:
+            self._open, self._room = asyncio.get_running_loop().create_future(), KEYS_AT_ONCE
+        self._waiting[key] = self._open
+        self._room -= 1
+        return self._open
+
+    def _begin(self) -> None:
+        if not self._waiting or self._under_way is not None:
+            return
+        answer = next(iter(self._waiting.values()))
+        keys = [key for key, waits_for in self._waiting.items() if waits_for is answer]
+        for key in keys:
+            del self._waiting[key]
+        if answer is self._open:
+            self._open = None
+        # With no one caller's deadline or span: `load` has its own.
+        self._under_way = asyncio.get_running_loop().create_task(self._answer(keys, answer), context=Context())
+        self._under_way.add_done_callback(self._ended)
+
+    async def _answer(self, keys: list[K], answer: "asyncio.Future[dict[K, V]]") -> None:
+        try:
+            answer.set_result(await self._load(keys))
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        except Exception as error:  # of all who asked, who may all have gone
+            answer.set_exception(error)
+            answer.exception()
+
+    def _ended(self, _: "asyncio.Task[None]") -> None:
+        self._under_way = None
+        self._begin()
