@@ -136,7 +136,11 @@ class Lane:
         """Store entries; the outcome of each, in their order."""
         outcomes: list[Outcome | None] = [None] * len(entries)
         open_ = list(range(len(entries)))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.append_s
         for attempt in range(self._settings.collision_tries):
+            if attempt and loop.time() > deadline:
+                break  # who waited has gone: a database that hangs must not hold all that comes after as well
             if attempt:
                 await asyncio.sleep(retry.backoff_s(attempt, first_s=0.005, most_s=0.5))
             try:

@@ -15,6 +15,7 @@ class Settings(Common, kw_only=True, frozen=True):
     batch_bytes: Positive = 512 * 1024
     lane_queue: Positive = 4_000  # entries that wait in a lane before sends are refused as overloaded
     unpublished_batches: Positive = 100  # whose events are kept while NATS is away; more are left to the log
+    append_s: Seconds = 6.0  # begins no attempt after this
     collision_tries: Positive = 8
     chat_cache_s: Seconds = 30.0  # how old a cached membership may be; the fence keeps even an old one harmless
     chat_cache_size: Positive = 50_000

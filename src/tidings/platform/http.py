@@ -134,7 +134,7 @@ class _Edge:
 
     OPEN: Final = frozenset({"/health", "/ready", "/metrics", "/openapi.json"})
 
-    def __init__(self, inner: ASGIApp, token: str, timeout_s: float = 10.0) -> None:
+    def __init__(self, inner: ASGIApp, token: str, timeout_s: float = 9.0) -> None:  # a client waits 10 s
         self._inner = inner
         self._token = token.encode()
         self._timeout_s = timeout_s
@@ -150,11 +150,22 @@ class _Edge:
         loop = asyncio.get_running_loop()
         started = loop.time()
         status = 0
+        # An upload takes the time it takes: the limit counts from its end, and until an answer begins.
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        limit = asyncio.timeout(None if has_body else self._timeout_s)
+
+        async def receive_on() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body") and not status:
+                limit.reschedule(loop.time() + self._timeout_s)
+            return message
 
         async def send_on(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if not limit.expired():
+                    limit.reschedule(None)
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -170,7 +181,13 @@ class _Edge:
                     f"{method} {_family(scope['path'])}", kind=SpanKind.SERVER, parent=tracing.extract(headers)
                 ),
             ):
-                await self._inner(scope, receive, send_on)
+                async with limit:
+                    await self._inner(scope, receive_on, send_on)
+        except TimeoutError:
+            if not limit.expired() or status:
+                raise
+            metrics.DEPENDENCY.labels("deadline").inc()
+            await _refuse(send_on, ApiError("unavailable", "not done in time", retry_after_ms=1000), request_id)
         finally:
             if scope["path"] not in self.OPEN:
                 route = str(scope.get("path_template", "-"))
@@ -191,14 +208,18 @@ def _family(path: str) -> str:
 async def _refuse(send: Send, error: ApiError, request_id: str) -> None:
     body = msgspec.json.encode(error.problem(request_id))
     headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
+    if error.retry_after_ms is not None:
+        headers.append((b"retry-after", str(_seconds(error.retry_after_ms)).encode()))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _respond(error: ApiError) -> Response[Any]:
     headers = {}
+    if error.retry_after_ms is None and error.status == 503:
+        error.retry_after_ms = 1000  # of the frame and of the problem too
     if error.retry_after_ms is not None:
-        headers["retry-after"] = str(max(1, -(-error.retry_after_ms // 1000)))
+        headers["retry-after"] = str(_seconds(error.retry_after_ms))
         if error.limit is not None:
             headers["ratelimit-limit"] = str(error.limit)
             headers["ratelimit-remaining"] = "0"
@@ -209,6 +230,10 @@ def _respond(error: ApiError) -> Response[Any]:
         media_type=PROBLEM,
         headers=headers,
     )
+
+
+def _seconds(ms: int) -> int:
+    return max(1, -(-ms // 1000))
 
 
 def _on_away(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -1,0 +1,76 @@
+"""A store that hangs without being gone: everyone gets a clear answer in bounded time, and nothing is half done."""
+
+import asyncio
+import contextlib
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+from tests.support.people import Person, problem
+from tests.support.running import System, running_system
+from tests.support.waiting import eventually
+
+WAITS_S = 12.0  # a client waits 10; the rest is a busy machine's
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with running_system(tmp_path_factory.mktemp("frozen")) as found:
+        found.wait_ready()
+        yield found
+
+
+@pytest.mark.parametrize("store", ["mongo", "postgres", "valkey"])
+async def test_a_frozen_store_is_told_in_time_and_costs_nothing(system: System, store: str) -> None:
+    a, b = Person(system.base_url), Person(system.base_url)
+    chat = a.direct(b)
+    before = a.say(chat, "before")["seq"]
+    live = await a.open()
+    family = [psutil.Process(system.pid(store))]
+    family += family[0].children(recursive=True)  # PostgreSQL's sessions
+    ids = [uuid.uuid4().hex for _ in range(2)]
+    asks = {
+        "send": ("POST", f"/chats/{chat}/messages", {"clientMsgId": ids[0], "content": "meanwhile"}),
+        "list": ("GET", "/chats", None),
+        "history": ("GET", f"/chats/{chat}/messages", None),
+        "sync": ("POST", "/sync", {"since": None, "positions": {}}),
+        "profile": ("GET", "/users/me", None),
+        "sessions": ("GET", "/auth/sessions", None),
+    }
+    headers = dict(a.http.headers)
+    for process in family:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        async with httpx.AsyncClient(base_url=f"{system.base_url}/api/v1", headers=headers, timeout=30) as client:
+
+            async def ask(method: str, path: str, body: object) -> tuple[httpx.Response, float]:
+                began = time.monotonic()
+                return await client.request(method, path, json=body), time.monotonic() - began
+
+            await live.say("message.send", ref="r1", chatId=chat, clientMsgId=ids[1], content="by socket")
+            answers = await asyncio.gather(*(ask(*each) for each in asks.values()))
+            told = await live.until_any("message.sent", "error", timeout_s=WAITS_S, ref="r1")
+    finally:
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
+    for name, (answer, took) in zip(asks, answers, strict=True):
+        assert took < WAITS_S, (name, took)
+        if not answer.is_success:
+            problem(answer, "unavailable")
+            assert int(answer.headers["retry-after"]) >= 1, name
+    assert told["type"] == "message.sent" or told["code"] in ("unavailable", "overloaded"), told
+    if store == "mongo":  # else the test froze nothing
+        assert not answers[0][0].is_success
+
+    def served() -> bool:
+        """Sent again under the same ids, whatever was heard."""
+        return all(a.send(chat, each, "meanwhile").status_code in (200, 201) for each in ids)
+
+    await eventually(lambda: asyncio.to_thread(served), f"{store} serves again", 30)
+    items = a.ask("GET", f"/chats/{chat}/messages", after=before)["items"]
+    assert sorted(item["clientMsgId"] for item in items if item["senderId"] == a.id) == sorted(ids)
