@@ -1,13 +1,15 @@
 """Two instances of message and of websocket: frames cross over, one may die or freeze, and the fence holds."""
 
 import asyncio
+import itertools
 import signal
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.chaos.test_crashes import PAIRS, Sender, check
-from tests.support.people import Person
+from tests.support.people import Live, Person
 from tests.support.running import System, running_system
 
 LEASE = {"TIDINGS_MESSAGE_LEASE_S": "4", "TIDINGS_MESSAGE_LEASE_MARGIN_S": "1"}
@@ -82,13 +84,48 @@ async def test_no_message_of_a_removed_member_is_numbered_above_the_removal(scal
     answer = await asyncio.to_thread(owner.http.delete, f"/chats/{group}/members/{leaver.id}")
     assert answer.status_code == 204
     await asyncio.wait_for(talking, 20)
-    items = owner.http.get(f"/chats/{group}/messages", params={"after": 0, "limit": 100}).json()["items"]
-    while True:
-        more = owner.http.get(f"/chats/{group}/messages", params={"after": items[-1]["seq"], "limit": 100}).json()
-        if not more["items"]:
-            break
-        items += more["items"]
+    items = log_of(owner, group)
     removal = next(i["seq"] for i in items if i["kind"] == "notice" and i["content"]["event"] == "member.removed")
     spoken = [i["seq"] for i in items if i["kind"] == "message"]
     assert len(spoken) >= 20
     assert max(spoken) < removal
+
+
+async def test_no_change_by_a_removed_member_is_numbered_above_the_removal(scaled: System) -> None:
+    owner, leaver = Person(scaled.base_url), Person(scaled.base_url)
+    for _ in range(5):
+        group = owner.group(leaver)
+        message = owner.say(group)["messageId"]
+        live = await leaver.open()
+
+        async def react(live: Live = live, message: str = message) -> None:
+            """Two dozen on their way at any time, until one is refused."""
+            for _ in range(24):
+                await live.say("message.react", messageId=message, emoji="👍")
+            for number in itertools.count():
+                frame = await live.until_any("message.reaction", "error")
+                if frame["type"] == "error":
+                    assert frame["code"] == "not_found", frame
+                    return
+                await live.say("message.react", messageId=message, emoji="👎" if number % 2 else "👍")
+
+        reacting = asyncio.create_task(react())
+        await live.until_count("message.reaction", 20)
+        owner.ask("DELETE", f"/chats/{group}/members/{leaver.id}", gives=204)
+        await asyncio.wait_for(reacting, 20)
+        items = log_of(owner, group)
+        removal = next(i["seq"] for i in items if i["kind"] == "notice" and i["content"]["event"] == "member.removed")
+        changes = [i["seq"] for i in items if i["kind"] == "change"]
+        assert changes
+        assert max(changes) < removal
+
+
+def log_of(person: Person, chat: str) -> list[dict[str, Any]]:
+    """All entries of a chat that this person sees."""
+    items: list[dict[str, Any]] = []
+    while True:
+        after = items[-1]["seq"] if items else 0
+        more = person.ask("GET", f"/chats/{chat}/messages", after=after, limit=100)["items"]
+        if not more:
+            return items
+        items += more

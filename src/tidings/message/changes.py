@@ -92,7 +92,8 @@ class Changer:
             return document
         if ask.pinned is not None:
             await self._record_pin(ask, target, ask.pinned)
-        stored = await self._lanes.append(Entry(document=document, size=600, origin=ask.origin, checked=False))
+        entry = Entry(document=document, size=600, origin=ask.origin, check=lambda now: now.member(ask.user_id))
+        stored = await self._lanes.append(entry)
         if ask.delete_for is not None and target.get("pinned"):
             with contextlib.suppress(ApiError):  # a list that still names it is untidy, the deletion stands
                 await self._record_pin(ask, target, False)

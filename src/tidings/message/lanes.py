@@ -178,7 +178,7 @@ class Lane:
     async def _permitted(self, entries: list[Entry], open_: list[int], outcomes: list[Outcome | None]) -> list[int]:
         """The entries that may be written, by the membership that goes with the head they are numbered from."""
         wanted = [i for i in open_ if outcomes[i] is None]
-        named = {entries[i].document["chatId"] for i in wanted if entries[i].checked}
+        named = {entries[i].document["chatId"] for i in wanted if entries[i].check}
         chats = await self._chats.get_many(named, as_it_is=True)
         ready: list[int] = []
         refused: list[tuple[int, ApiError]] = []
@@ -186,10 +186,10 @@ class Lane:
             entry = entries[i]
             chat = chats.get(entry.document["chatId"])
             try:
-                if entry.checked:
+                if entry.check:
                     if chat is None:
                         raise ApiError("not_found", "there is no such chat")
-                    chat.check_send(entry.document["senderId"], entry.mentions)
+                    entry.check(chat)
                 ready.append(i)
             except ApiError as error:
                 refused.append((i, error))
@@ -209,12 +209,12 @@ class Lane:
             chat = self._chats.known(chat_id)
             if chat is not None:
                 heads[chat_id] = chat.head
-            elif entries[i].checked:  # dropped since the check: check again
+            elif entries[i].check:  # dropped since the check: check again
                 return
             else:
                 unknown.add(chat_id)
         unknown -= heads.keys()
-        if unknown:  # a notice or change needs a number but no membership; chat-service may be waiting for it
+        if unknown:  # a notice needs a number but no membership; chat-service may be waiting for it
             heads |= dict.fromkeys(unknown, 0) | await self._store.heads(sorted(unknown))
         at = now_ms()
         for i in ready:

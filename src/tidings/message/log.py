@@ -1,6 +1,6 @@
 """The chat log without I/O: entries, numbering, windows, and who may write."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -75,9 +75,10 @@ class Entry(msgspec.Struct, kw_only=True):
 
     document: Document
     size: int
-    mentions: list[str] = []
+    # The sender's right to write, by the membership that goes with the number; raises ApiError. Notices need none:
+    # they come from chat-service.
+    check: Callable[[Chat], object] | None
     origin: str | None = None
-    checked: bool = True  # whether the sender's right to write is checked; notices come from chat-service
     membership: bool = False
 
     @property

@@ -6,13 +6,13 @@ overtaken. Read marks are written with the next batch, and answered when they ar
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from pymongo.errors import PyMongoError
 
-from tidings.contracts.errors import ApiError
+from tidings.contracts.errors import RETRYABLE, ApiError
 from tidings.contracts.events import PrivacyChanged, StatusEvent
 from tidings.contracts.times import now_ms, rfc3339
 from tidings.message.chats import Chats
@@ -32,6 +32,7 @@ _log = logging.get(__name__)
 Status = Literal["delivered", "read"]
 Key = tuple[str, str, Status]  # chat, person
 KNOWN_MARKS = 200_000
+RETRY_S = 0.5
 READ_WAIT_S = 3.0  # until a read mark that is not stored is `unavailable`
 GROUP_EVERY_S = 1.0  # a group of 1,024 readers would else tell of every mark of every reader
 
@@ -89,10 +90,11 @@ class Receipts:
         self._pause_s, self._every_s = settings.receipts_ms / 1000, settings.delivered_every_ms / 1000
         self._waiting: dict[Key, int] = {}
         self._written: OrderedDict[Key, int] = OrderedDict()
+        self._before: dict[Key, int] = {}  # of those being written: where they stood at the first attempt
         self._wrote_at: dict[Key, float] = {}  # of those written a moment ago
         self._wake = asyncio.Event()
         self._turn = asyncio.Event()  # set, and replaced, each time a batch was tried
-        self._held: dict[Key, tuple[int, int, int]] = {}  # of groups: seq, old, at
+        self._held: dict[Key, tuple[int, int, int]] = {}  # not told yet: seq, old, at
         self._told_at: dict[str, float] = {}
         self._holding = asyncio.Event()
 
@@ -172,40 +174,67 @@ class Receipts:
 
     async def _write(self, taken: dict[Key, int]) -> None:
         at = now_ms()
-        marks = [(chat_id, user_id, status, seq, at) for (chat_id, user_id, status), seq in taken.items()]
         try:
-            old = {key: self._written.get(key) for key in taken}
-            unknown = [key for key, seq in old.items() if seq is None]
-            if unknown:
-                wanted = {(c, u) for c, u, _ in unknown}
-                stored = {d["_id"]: d for d in await self._lookups.watermarks({c for c, _ in wanted})}
-                for chat_id, user_id, status in unknown:
-                    found = stored.get(f"{chat_id}:{user_id}", {})
-                    old[(chat_id, user_id, status)] = found.get(f"{status}Seq", 0)
-            moved = [mark for mark in marks if mark[3] > (old[(mark[0], mark[1], mark[2])] or 0)]
+            await self._learn(taken.keys())
+            moved = {key: seq for key, seq in taken.items() if seq > self._before[key]}
             if moved:
-                await self._store.advance(moved)
-            for key, seq in taken.items():
-                self._written[key] = max(seq, old[key] or 0)
-                self._written.move_to_end(key)
-            self._wrote_at |= dict.fromkeys(taken, asyncio.get_running_loop().time())
-            while len(self._written) > KNOWN_MARKS:
-                self._written.popitem(last=False)
-            chats = await self._chats.get_many({mark[0] for mark in moved})
-            events = []
-            for chat_id, user_id, status, seq, _ in moved:
-                before = old[(chat_id, user_id, status)] or 0
-                if chat_id in chats and chats[chat_id].type == "group":
-                    self._hold((chat_id, user_id, status), seq, before, at)
-                else:
-                    events.append(await self._event(chat_id, user_id, status, seq, before, at))
-            await self._publisher.statuses(events)
+                await self._store.advance([(*key, seq, at) for key, seq in moved.items()])
         except (PyMongoError, ApiError) as error:
             _log.warning("watermarks wait for the next try", marks=len(taken), error=repr(error)[:200])
             for key, seq in taken.items():
                 self._waiting[key] = max(seq, self._waiting.get(key, 0))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(RETRY_S)
             self._wake.set()
+            return
+        before = {key: self._before.pop(key) for key in taken}
+        for key, seq in taken.items():
+            self._written[key] = max(seq, before[key])
+            self._written.move_to_end(key)
+        self._wrote_at |= dict.fromkeys(taken, asyncio.get_running_loop().time())
+        while len(self._written) > KNOWN_MARKS:
+            self._written.popitem(last=False)
+        await self._tell_moved({key: (seq, before[key], at) for key, seq in moved.items()})
+
+    async def _learn(self, keys: Collection[Key]) -> None:
+        """Where these marks stood before they are written. Kept until they are: an attempt that failed may have written
+        them, and what it moved is to be told all the same."""
+        for key in keys:
+            if key not in self._before and key in self._written:
+                self._before[key] = self._written[key]
+        unknown = [key for key in keys if key not in self._before]
+        if unknown:
+            stored = {d["_id"]: d for d in await self._lookups.watermarks({chat_id for chat_id, _, _ in unknown})}
+            for chat_id, user_id, status in unknown:
+                found = stored.get(f"{chat_id}:{user_id}", {})
+                self._before[chat_id, user_id, status] = found.get(f"{status}Seq", 0)
+
+    async def _tell_moved(self, moved: dict[Key, tuple[int, int, int]]) -> None:
+        """Tell of what is stored, now; of groups, and where nobody knows which they are, with the next round."""
+        try:
+            chats = await self._chats.get_many({chat_id for chat_id, _, _ in moved})
+        except (PyMongoError, ApiError):
+            chats = {}
+        now = {key: mark for key, mark in moved.items() if key[0] in chats and chats[key[0]].type != "group"}
+        for key in moved.keys() - now.keys():
+            self._hold(key, *moved[key])
+        await self._publish(now)
+
+    async def _publish(self, marks: dict[Key, tuple[int, int, int]]) -> None:
+        """Tell of marks. What cannot be told at the moment is held for the next round."""
+        events: list[StatusEvent] = []
+        for key, mark in marks.items():
+            try:
+                events.append(await self._event(*key, *mark))
+            except (PyMongoError, ApiError) as error:
+                if not isinstance(error, ApiError) or error.code in RETRYABLE:
+                    self._hold(key, *mark)
+                _log.warning("a mark is not told", chat_id=key[0], error=repr(error)[:200])
+        try:
+            await self._publisher.statuses(events)
+        except ApiError as error:
+            _log.warning("marks wait for the next round", marks=len(marks), error=repr(error)[:200])
+            for key, mark in marks.items():
+                self._hold(key, *mark)
 
     async def run(self) -> None:
         """Write every 50 ms what came in."""
@@ -223,7 +252,7 @@ class Receipts:
         self._holding.set()
 
     async def tell(self) -> None:
-        """Tell of marks in groups: at once after a quiet second, else once a second per chat."""
+        """Tell of what is held: at once after a quiet second, else once a second per chat."""
         loop = asyncio.get_running_loop()
         while True:
             await self._holding.wait()
@@ -240,12 +269,7 @@ class Receipts:
         due = [key for key in self._held if chat_ids is None or key[0] in chat_ids]
         taken = {key: self._held.pop(key) for key in due}
         self._told_at |= dict.fromkeys({key[0] for key in due}, asyncio.get_running_loop().time())
-        try:
-            await self._publisher.statuses([await self._event(*key, *found) for key, found in taken.items()])
-        except (PyMongoError, ApiError) as error:
-            _log.warning("marks of groups wait for the next try", marks=len(taken), error=repr(error)[:200])
-            for key, found in taken.items():
-                self._hold(key, *found)
+        await self._publish(taken)
 
     async def _event(self, chat_id: str, user_id: str, status: Status, seq: int, old: int, at: int) -> StatusEvent:
         chat = await self._chats.get(chat_id)

@@ -245,7 +245,7 @@ def _notice(notice: pb.NoticeEntry) -> Entry:
     }
     if notice.membership:
         document["membership"] = True
-    return Entry(document=document, size=len(notice.notice_json) + 300, checked=False, membership=notice.membership)
+    return Entry(document=document, size=len(notice.notice_json) + 300, check=None, membership=notice.membership)
 
 
 def _seat(window: pb.Window) -> Seat:

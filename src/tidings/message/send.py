@@ -120,7 +120,12 @@ class Sender:
         lasts_s = draft.expires_in_s or (chat.disappearing_s if chat is not None else 0)
         if lasts_s:
             document["expiresAt"] = now_ms() + lasts_s * 1000
-        return Entry(document=document, size=len(encoded) + 400, mentions=draft.mentions, origin=draft.origin)
+        return Entry(
+            document=document,
+            size=len(encoded) + 400,
+            origin=draft.origin,
+            check=lambda now: now.check_send(draft.sender_id, draft.mentions),
+        )
 
     async def _complete(self, draft: Draft, entry: "Entry | ApiError") -> None:
         """What needs another look-up: the message replied to, and the right to use files."""

@@ -154,7 +154,7 @@ class _Edge:
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         limit = asyncio.timeout(None if has_body else self._timeout_s)
 
-        async def receive_on() -> Message:
+        async def receive_on() -> Any:
             message = await receive()
             if message["type"] == "http.request" and not message.get("more_body") and not status:
                 limit.reschedule(loop.time() + self._timeout_s)

@@ -116,7 +116,7 @@ class Told:
 
 def entry(chat: str, sender: str, client_id: str) -> Entry:
     document = {"chatId": chat, "kind": "message", "senderId": sender, "clientMsgId": client_id}
-    return Entry(document=document, size=100)
+    return Entry(document=document, size=100, check=lambda now: now.check_send(sender))
 
 
 async def converse(seed: int, trouble: float, removal: bool) -> None:
@@ -152,7 +152,7 @@ async def converse(seed: int, trouble: float, removal: bool) -> None:
         lanes, known = dice.choice(parts)
         known.drop("x")
         notice = entry("x", "", "removal")
-        notice.checked, notice.membership = False, True
+        notice.check, notice.membership = None, True
         removed_at.append((await lanes.append(notice))["seq"])  # then the fence goes into the log
 
     async with asyncio.timeout(20):

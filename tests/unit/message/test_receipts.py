@@ -1,0 +1,97 @@
+"""Watermarks: each that moved is stored and told, whatever fails on the way and whenever."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from tidings.contracts.errors import ApiError
+from tidings.contracts.events import StatusEvent
+from tidings.message import receipts
+from tidings.message.log import Chat, Document, Seat
+from tidings.message.receipts import Mark, Receipts
+from tidings.message.settings import Settings
+
+
+class World:
+    """MongoDB, chat-service, user-service and NATS, each of which fails now and then, before or after its work."""
+
+    def __init__(self, dice: random.Random, trouble: float) -> None:
+        self.dice, self.trouble = dice, trouble
+        self.stored: dict[tuple[str, str, str], int] = {}
+        self.told: dict[tuple[str, str, str], int] = {}
+        self.chats = {
+            name: Chat(
+                chat_id=name, type=kind, seats={u: Seat(role="member", joined_seq=1, left_seq=0) for u in "abc"},
+                send="all", edit_info="all", blocked=False, disappearing_s=0, head=100, loaded_at=0,
+            )
+            for name, kind in (("d", "direct"), ("g", "group"))
+        }  # fmt: skip
+
+    async def _maybe(self, error: Exception) -> None:
+        await asyncio.sleep(0)
+        if self.dice.random() < self.trouble:
+            raise error
+
+    async def watermarks(self, chat_ids: Any) -> list[Document]:
+        await self._maybe(AutoReconnect("away"))
+        return [
+            {"_id": f"{c}:{u}", "chatId": c, "userId": u, f"{status}Seq": seq}
+            for (c, u, status), seq in self.stored.items()
+            if c in chat_ids
+        ]
+
+    async def advance(self, marks: Any) -> None:
+        await self._maybe(AutoReconnect("not sent"))
+        for chat_id, user_id, status, seq, _ in marks:
+            key = chat_id, user_id, status
+            self.stored[key] = max(seq, self.stored.get(key, 0))
+        await self._maybe(AutoReconnect("the answer was lost"))
+
+    async def authors(self, chat_id: str, low: int, high: int) -> set[str]:
+        await self._maybe(AutoReconnect("away"))
+        return {"a"}
+
+    async def get(self, chat_id: str) -> Chat:
+        await self._maybe(ApiError("unavailable"))
+        return self.chats[chat_id]
+
+    async def get_many(self, chat_ids: Any) -> dict[str, Chat]:
+        await self._maybe(ApiError("unavailable"))
+        return {c: self.chats[c] for c in chat_ids}
+
+    async def silent(self, _: Any) -> set[str]:
+        await self._maybe(ApiError("unavailable"))
+        return set()
+
+    async def statuses(self, events: list[StatusEvent]) -> None:
+        await self._maybe(ApiError("unavailable"))
+        for event in events:
+            key = event.chat_id, event.user_id, event.status
+            self.told[key] = max(event.seq, self.told.get(key, 0))
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_what_is_stored_is_told_whatever_fails(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "RETRY_S", 0.001)
+    monkeypatch.setattr(receipts, "GROUP_EVERY_S", 0.001)
+    dice = random.Random(seed)
+    world = World(dice, 0.3)
+    service: Any = world
+    made = Receipts(service, service, service, service, service, Settings(receipts_ms=1, delivered_every_ms=1))
+    tasks = [asyncio.create_task(made.run()), asyncio.create_task(made.tell())]
+    highest: dict[tuple[str, str, str], int] = {}
+    for _ in range(30):
+        mark = Mark(dice.choice("dg"), dice.choice("abc"), "delivered", dice.randrange(1, 100))
+        (refusal,) = await made.mark([mark])
+        if refusal is None:
+            key = mark.chat_id, mark.user_id, mark.status
+            highest[key] = max(mark.seq, highest.get(key, 0))
+    world.trouble = 0.0
+    async with asyncio.timeout(10):
+        while world.told != highest or world.stored != highest:
+            await asyncio.sleep(0.001)
+    for task in tasks:
+        task.cancel()
