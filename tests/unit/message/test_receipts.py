@@ -84,11 +84,13 @@ async def test_what_is_stored_is_told_whatever_fails(seed: int, monkeypatch: pyt
     tasks = [asyncio.create_task(made.run()), asyncio.create_task(made.tell())]
     highest: dict[tuple[str, str, str], int] = {}
     for _ in range(30):
+        await asyncio.sleep(0.002)  # so that marks are written in many batches, with trouble in each
         mark = Mark(dice.choice("dg"), dice.choice("abc"), "delivered", dice.randrange(1, 100))
         (refusal,) = await made.mark([mark])
         if refusal is None:
             key = mark.chat_id, mark.user_id, mark.status
             highest[key] = max(mark.seq, highest.get(key, 0))
+    await asyncio.sleep(0.02)
     world.trouble = 0.0
     async with asyncio.timeout(10):
         while world.told != highest or world.stored != highest:
