@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import psutil
 import pytest
-from tests.support.people import Person, problem
+from tests.support.people import Person, new_phone, problem
 from tests.support.running import System, running_system
 from tests.support.waiting import eventually
 
@@ -40,6 +40,8 @@ async def test_a_frozen_store_is_told_in_time_and_costs_nothing(system: System, 
         "sync": ("POST", "/sync", {"since": None, "positions": {}}),
         "profile": ("GET", "/users/me", None),
         "sessions": ("GET", "/auth/sessions", None),
+        "code": ("POST", "/auth/request-otp", {"phone": new_phone()}),
+        "code shown": ("GET", f"/dev/sms?phone=%2B{a.phone[1:]}", None),
     }
     headers = dict(a.http.headers)
     for process in family:

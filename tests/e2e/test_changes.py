@@ -260,6 +260,20 @@ def test_a_deleted_message_is_no_longer_pinned(ann: Person, ben: Person) -> None
     assert ann.chat(room)["pinnedMessageIds"] == []
 
 
+def test_taking_something_off_a_deleted_message_is_no_error(ann: Person, ben: Person, eve: Person) -> None:
+    room = ann.group(ben)
+    message = ann.say(room)["messageId"]
+    ben.ask("PUT", f"/messages/{message}/reaction", {"emoji": THUMB})
+    ann.ask("PUT", f"/messages/{message}/pin")
+    ann.ask("DELETE", f"/messages/{message}", gives=204)
+    head = ann.chat(room)["lastSeq"]
+    ben.ask("DELETE", f"/messages/{message}/reaction", gives=204)
+    ann.ask("DELETE", f"/messages/{message}/pin", gives=204)
+    ben.refused("PUT", f"/messages/{message}/reaction", {"emoji": THUMB}, code="not_found")
+    eve.refused("DELETE", f"/messages/{message}/reaction", code="not_found")
+    assert ann.chat(room)["lastSeq"] == head
+
+
 def test_who_was_removed_changes_nothing_any_more(ann: Person, ben: Person) -> None:
     room = ann.group(ben)
     message = ben.say(room)["messageId"]

@@ -222,6 +222,8 @@ async def test_more_sockets_than_a_person_may_have_are_429(system: System) -> No
     with pytest.raises(websockets.InvalidStatus) as caught:
         await person.open()
     assert caught.value.response.status_code == 429
+    assert caught.value.response.headers["ratelimit-remaining"] == "0"
+    assert {"retry-after", "ratelimit-limit", "ratelimit-reset"} <= set(map(str.lower, caught.value.response.headers))
     await opened[0].socket.close()
     assert await opened[1].socket.ping()
 

@@ -71,6 +71,8 @@ def test_privacy_is_read_and_written_whole(fresh: Person) -> None:
     hidden = EVERYONE | {"about": "nobody", "groups": "contacts", "readReceipts": False}
     assert fresh.ask("PUT", "/users/me/privacy", hidden, of=shapes.Privacy) == hidden
     assert fresh.ask("GET", "/users/me/privacy") == hidden
+    part = fresh.ask("PUT", "/users/me/privacy", {"online": "contacts"}, of=shapes.Privacy)
+    assert part == hidden | {"online": "contacts"} == fresh.ask("GET", "/users/me/privacy")
     for bad in ({"about": "friends"}, {"readReceipts": "no"}, [], None):
         fresh.refused("PUT", "/users/me/privacy", bad, code="invalid_request")
 

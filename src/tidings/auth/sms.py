@@ -74,8 +74,11 @@ class DevSms:
             raise ApiError("unavailable") from error
 
     async def last(self, phone: str) -> str | None:
-        """The last code of this number."""
-        found = await self._redis.get(self._prefix + phone)
+        """The last code of this number. Raises ApiError `unavailable`."""
+        try:
+            found = await self._redis.get(self._prefix + phone)
+        except UNREACHABLE as error:
+            raise ApiError("unavailable") from error
         return None if found is None else cast("bytes", found).decode()
 
 

@@ -84,6 +84,10 @@ class Child:
     def alive(self) -> bool:
         return self._running.returncode is None
 
+    @property
+    def returncode(self) -> int | None:
+        return self._running.returncode
+
     async def exited(self) -> int:
         return await self._running.wait()
 

@@ -23,6 +23,8 @@ WATCH_INTERVAL_S = 2.0
 REFUSALS_TO_RESTART = 3  # in a row
 ROTATE_INTERVAL_S = 5.0
 LINES_OF_A_FAILURE = 10
+NOT_READY = "not ready"
+WRONG_SETTINGS = 2  # exit code of a service that cannot run with its settings, at any time
 STOP_ORDER = (Group.EDGE, Group.SERVICE, Group.STORE)
 
 Report = Callable[[str, str], None]  # name of the process, what happened
@@ -120,24 +122,27 @@ class Supervisor:
         while not self.stopping.is_set():
             if slot.lent.is_set():
                 await slot.returned.wait()
-            reason = await self._one_life(slot)
+            reason, hopeless = await self._one_life(slot)
             if self.stopping.is_set() or slot.lent.is_set():
                 continue
-            delay_s = slot.policy.died(time.monotonic(), random.random())  # noqa: S311
+            was_ready = slot.state == "ready"
+            delay_s = slot.policy.died(time.monotonic(), random.random(), was_ready=was_ready)  # noqa: S311
             slot.reason = reason
-            if delay_s is None:
-                self._give_up(slot, reason)
+            if delay_s is None or hopeless:
+                self._give_up(slot, reason if hopeless else f"it keeps dying: {reason}")
                 slot.returned.clear()
                 await slot.returned.wait()  # somebody ran it by hand and gave it back: a new chance
                 slot.policy = RestartPolicy()
                 continue
             slot.state = "backing off"
+            if reason.startswith(NOT_READY):
+                slot.settled.set()  # what hangs at its start does not hold up the others, nor what `up` has to say
             slot.restarts += 1
             self._report(slot.process.name, f"{reason}; starting it again in {delay_s:.1f} s")
             await self._until_stopping(asyncio.sleep(delay_s))
 
-    async def _one_life(self, slot: Slot) -> str:
-        """Start the process and stay until it has ended. Answers why it ended."""
+    async def _one_life(self, slot: Slot) -> tuple[str, bool]:
+        """Start the process and stay until it has ended. Answers why it ended, and whether another start is vain."""
         process = slot.process
         began = time.monotonic()
         slot.state = "starting"
@@ -147,18 +152,18 @@ class Supervisor:
             env = {**self._environ, "TIDINGS_SLOT_RESTARTED": "1"} if restarted else self._environ
             slot.child = child = await Child.spawn(process, env, log_path(self._data_dir, process.name))
         except Exception as error:
-            return f"cannot be started: {error}"
+            return f"cannot be started: {error}", False
         try:
-            problem = await self._wait_until_ready(slot, child)
-            if problem is None:
+            reason = await self._wait_until_ready(slot, child)
+            if reason is None:
                 slot.state, slot.reason, slot.was_ready = "ready", None, True
                 took_s = time.monotonic() - began
                 port = next(iter(process.ports.values()), None)
                 place = f"pid {child.pid}, port {port}" if port else f"pid {child.pid}"
                 self._report(process.name, f"ready in {took_s:.1f} s ({place})")
                 slot.settled.set()
-                return await self._until_it_ends(process, child)
-            return problem
+                reason = await self._until_it_ends(process, child)
+            return reason, process.group == Group.SERVICE and child.returncode == WRONG_SETTINGS
         finally:
             await child.stop(process.stop_signal, process.stop_timeout_s)
             child.sweep()
@@ -198,13 +203,13 @@ class Supervisor:
             return f"could not be set up: {type(error).__name__}: {error}"
         finally:
             exited.cancel()
-        return f"not ready after {process.start_timeout_s:.0f} s" + (f" ({last})" if last else "")
+        return f"{NOT_READY} after {process.start_timeout_s:.0f} s" + (f" ({last})" if last else "")
 
     def _give_up(self, slot: Slot, reason: str) -> None:
         name = slot.process.name
         slot.state = "given up"
         path = log_path(self._data_dir, name)
-        self._report(name, f"given up, it keeps dying: {reason}. The rest goes on. The end of {path}:")
+        self._report(name, f"given up, {reason}. The rest goes on. The end of {path}:")
         for line in last_lines(path, LINES_OF_A_FAILURE):
             self._report(name, f"  | {line[:300]}")
         slot.settled.set()

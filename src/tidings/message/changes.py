@@ -119,6 +119,10 @@ class Changer:
                 return _as_done(document, target, _seq_of(target, "deleteSeq"))
             self._check_delete(ask.user_id, target, chat)
             return document
+        if gone and ask.reaction == "":
+            return _as_done(document | {"change": log.REACTION, "emoji": None}, target, target["seq"])
+        if gone and ask.pinned is False:
+            return _as_done(document | {"change": log.PIN, "pinned": False}, target, _seq_of(target, "pinSeq"))
         if gone:
             raise ApiError("not_found", "the message was deleted")
         if ask.content is not None:

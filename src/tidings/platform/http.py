@@ -207,33 +207,35 @@ def _family(path: str) -> str:
 
 async def _refuse(send: Send, error: ApiError, request_id: str) -> None:
     body = msgspec.json.encode(error.problem(request_id))
-    headers = [(b"content-type", PROBLEM.encode()), (b"content-length", str(len(body)).encode())]
-    if error.retry_after_ms is not None:
-        headers.append((b"retry-after", str(_seconds(error.retry_after_ms)).encode()))
+    own = {"content-type": PROBLEM, "content-length": str(len(body))}
+    headers = [(name.encode(), value.encode()) for name, value in (own | retry_headers(error)).items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+def retry_headers(error: ApiError) -> dict[str, str]:
+    """When to come again, and how many are allowed in that time where that is the reason."""
+    wait_ms = 1000 if error.retry_after_ms is None and error.status == 503 else error.retry_after_ms
+    if wait_ms is None:
+        return {}
+    wait = str(max(1, -(-wait_ms // 1000)))
+    if error.limit is None:
+        return {"retry-after": wait}
+    return {
+        "retry-after": wait,
+        "ratelimit-limit": str(error.limit),
+        "ratelimit-remaining": "0",
+        "ratelimit-reset": wait,
+    }
+
+
 def _respond(error: ApiError) -> Response[Any]:
-    headers = {}
-    if error.retry_after_ms is None and error.status == 503:
-        error.retry_after_ms = 1000  # of the frame and of the problem too
-    if error.retry_after_ms is not None:
-        headers["retry-after"] = str(_seconds(error.retry_after_ms))
-        if error.limit is not None:
-            headers["ratelimit-limit"] = str(error.limit)
-            headers["ratelimit-remaining"] = "0"
-            headers["ratelimit-reset"] = headers["retry-after"]
     return Response(
         msgspec.json.encode(error.problem(context.request_id.get())),
         status_code=error.status,
         media_type=PROBLEM,
-        headers=headers,
+        headers=retry_headers(error),
     )
-
-
-def _seconds(ms: int) -> int:
-    return max(1, -(-ms // 1000))
 
 
 def _on_away(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:

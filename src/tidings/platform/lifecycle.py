@@ -102,12 +102,34 @@ def run(section: str, kind: type[S], build: Callable[[S], AbstractAsyncContextMa
 
 
 async def _serve(section: str, settings: S, build: Callable[[S], AbstractAsyncContextManager[Servers]]) -> None:
-    log = logging.get(__name__)
-    stop = asyncio.Event()
+    """Until told to stop, also while the parts are being built: that may be waiting for a store."""
+    built, stop = asyncio.Event(), asyncio.Event()
+    work = asyncio.create_task(_work(section, settings, build, built, stop), name=section)
+
+    def on_signal() -> None:
+        stop.set()
+        if not built.is_set():
+            _end_in_time(settings.drain_timeout_s + END_GRACE_S)
+            work.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, on_signal)
+    await asyncio.wait({work})
+    if not work.cancelled():
+        work.result()
+
+
+async def _work(
+    section: str,
+    settings: S,
+    build: Callable[[S], AbstractAsyncContextManager[Servers]],
+    built: asyncio.Event,
+    stop: asyncio.Event,
+) -> None:
+    log = logging.get(__name__)
     async with build(settings) as servers:
+        built.set()
         health = servers.health or http.Health(servers.checks)
         grpc_server = None
         if servers.grpc:

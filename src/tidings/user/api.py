@@ -30,7 +30,7 @@ from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2
 from tidings.user.erase import Erasure
 from tidings.user.people import People
-from tidings.user.profile import Privacy
+from tidings.user.profile import Privacy, PrivacyChange
 from tidings.user.store import Device, Store
 
 if TYPE_CHECKING:
@@ -128,10 +128,11 @@ def routes(
         return (await store.person(caller.user_id, caller.user_id)).privacy
 
     @put("/users/me/privacy")
-    async def write_privacy(data: Privacy, caller: Caller) -> Privacy:
+    async def write_privacy(data: PrivacyChange, caller: Caller) -> Privacy:
         await store.set_privacy(caller.user_id, data)
-        await bus.broadcast(PRIVACY_CHANGED, PrivacyChanged(caller.user_id, data.read_receipts))
-        return data
+        now = (await store.person(caller.user_id, caller.user_id)).privacy
+        await bus.broadcast(PRIVACY_CHANGED, PrivacyChanged(caller.user_id, now.read_receipts))
+        return now
 
     @get("/users/me/devices")
     async def read_devices(caller: Caller) -> Listing:

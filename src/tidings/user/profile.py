@@ -3,6 +3,7 @@
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tidings.contracts.objects import Media, User
 from tidings.contracts.times import rfc3339, rfc3339_or_none
@@ -20,6 +21,17 @@ class Privacy(msgspec.Struct, rename="camel", kw_only=True):
     about: Audience = "everyone"
     groups: Audience = "everyone"
     read_receipts: bool = True
+
+
+class PrivacyChange(msgspec.Struct, rename="camel", kw_only=True):
+    """`PUT /users/me/privacy`: what is not given stays as it is, so that a client of an older release hides no less."""
+
+    last_seen: Audience | UnsetType = UNSET
+    online: Audience | UnsetType = UNSET
+    avatar: Audience | UnsetType = UNSET
+    about: Audience | UnsetType = UNSET
+    groups: Audience | UnsetType = UNSET
+    read_receipts: bool | UnsetType = UNSET
 
 
 class Person(msgspec.Struct, kw_only=True):

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.ids import new_id
 from tidings.platform.postgres import Connection, Pool
-from tidings.user.profile import Person, Privacy
+from tidings.user.profile import Person, Privacy, PrivacyChange
 
 # A person with everything that stands between them and the viewer $1: four primary key look-ups each.
 _PERSON = """
@@ -111,9 +112,10 @@ class Store:
             statement = f"UPDATE people SET {sets}, updated_at = now() WHERE id = $1"
             await self._pool.execute(statement, user_id, *fields.values())
 
-    async def set_privacy(self, user_id: str, privacy: Privacy) -> None:
-        """Store all privacy settings."""
-        await self.update(user_id, {c: getattr(privacy, f) for f, c in _PRIVACY_COLUMNS.items()})
+    async def set_privacy(self, user_id: str, change: PrivacyChange) -> None:
+        """Store the privacy settings that are given."""
+        given = {c: getattr(change, f) for f, c in _PRIVACY_COLUMNS.items()}
+        await self.update(user_id, {column: value for column, value in given.items() if value is not UNSET})
 
     async def delete(self, user_id: str) -> None:
         """Turn a person into a tombstone: the id stays, everything personal goes."""

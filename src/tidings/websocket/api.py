@@ -76,7 +76,8 @@ class Api:
         if not self._health.accepting:
             raise ApiError("unavailable", "this instance is stopping")
         if len(self._hub.of(user_id)) >= self._settings.sockets_per_user:
-            raise ApiError("rate_limited", f"at most {self._settings.sockets_per_user} sockets a person")
+            most = self._settings.sockets_per_user
+            raise ApiError("rate_limited", f"at most {most} sockets a person", retry_after_ms=5000, limit=most)
         expires = headers.get("x-token-expires-ms", "0")
         identity = Identity(
             user_id, session_id, int(expires) if expires.isdigit() else 0, headers.get("x-request-id", "")[:64]
@@ -92,9 +93,7 @@ def _ok(body: bytes, kind: str = "application/json") -> WSUpgradeResponse:
 
 
 def _problem(error: ApiError, request_id: str) -> WSUpgradeResponse:
-    headers = {"Content-Type": http.PROBLEM}
-    if error.code == "rate_limited":
-        headers["Retry-After"] = "5"
+    headers = {"content-type": http.PROBLEM, **http.retry_headers(error)}
     body = msgspec.json.encode(error.problem(request_id[:64]))
     answer: WSUpgradeResponse = WSUpgradeResponse.create_error_response(error.status, body, headers)
     return answer

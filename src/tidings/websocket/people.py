@@ -31,6 +31,7 @@ COALESCE_S: Final = 0.5
 PRESSED_ROUNDS: Final = 20  # of those, that changes of presence wait at most while sends are waiting
 QUERIES_A_CALL: Final = 1000
 TYPING_EVERY_S: Final = 1.0
+AGAIN_S: Final = 1.0
 
 
 class People:
@@ -54,7 +55,8 @@ class People:
         self._me, self._settings, self._epoch, self._pressed = me, settings, epoch, pressed
         self._arriving: list[Socket] = []
         self._arrived = asyncio.Event()
-        self._leaving: asyncio.Queue[str] = asyncio.Queue()
+        self._leaving: dict[str, None] = {}  # each once, however often they come and go while Redis is away
+        self._left = asyncio.Event()
         self._changed: set[str] = set()
         self._asked: dict[tuple[Socket, str], None] = {}
         self._wake = asyncio.Event()
@@ -71,7 +73,8 @@ class People:
     def leave(self, socket: Socket) -> None:
         """A socket is gone."""
         if self._hub.drop(socket):
-            self._leaving.put_nowait(socket.user_id)
+            self._leaving[socket.user_id] = None
+            self._left.set()
 
     async def welcome(self) -> None:
         """Register all who came while the last were being registered, then greet them."""
@@ -114,7 +117,11 @@ class People:
     async def farewell(self) -> None:
         """Take those out whose last socket closed; they count as online for some seconds more."""
         while True:
-            user_id = await self._leaving.get()
+            if not self._leaving:
+                self._left.clear()
+                await self._left.wait()
+            user_id = next(iter(self._leaving))
+            del self._leaving[user_id]
             if not self._hub.of(user_id):
                 with contextlib.suppress(*UNREACHABLE):
                     await self._presence.remove(self._me, user_id, linger=True)
@@ -187,8 +194,12 @@ class People:
         try:
             results = list((await self._users.call(self._users.stub().CheckPresence, request)).results)
         except ApiError as error:
-            _log.warning("presence cannot be told", error=repr(error))
-            results = [pb.PresenceResult() for _ in pairs]
+            # Not known is not offline: whoever still watches is told when it is known.
+            _log.warning("presence cannot be told yet", error=repr(error))
+            self._asked |= {(s, u): None for s, u in pairs if u in s.watching}
+            await asyncio.sleep(AGAIN_S)
+            self._wake.set()
+            return
         for (socket, user_id), result in zip(pairs, results, strict=True):
             told = frames.PresenceUpdated(
                 user_id=user_id,
@@ -239,8 +250,8 @@ class People:
             if len(self._hub):
                 await asyncio.sleep(0.02)
         with contextlib.suppress(*UNREACHABLE):
-            while not self._leaving.empty():
-                await self._presence.remove(self._me, self._leaving.get_nowait(), linger=True)
+            for user_id in self._leaving:
+                await self._presence.remove(self._me, user_id, linger=True)
             await self._presence.forget(self._me)
 
 

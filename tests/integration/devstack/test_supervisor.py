@@ -1,6 +1,7 @@
 """The supervisor with processes of the test's own: restarts, giving up, loans, and nothing left behind."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import sys
@@ -77,6 +78,26 @@ async def test_one_that_keeps_dying_is_given_up_with_its_last_words_and_the_rest
         assert any("the reason of my death" in what for what in said)
         assert supervisor.slots["good"].state == "ready"
         assert not supervisor.ready
+
+
+async def test_one_that_cannot_run_with_its_settings_is_given_up_at_once(tmp_path: Path) -> None:
+    wrong = script("wrong", "print('mongo_url: is no URL', flush=True); raise SystemExit(2)")
+    async with supervised(tmp_path, wrong, script("good", LIVES)) as (supervisor, reports):
+        slot = supervisor.slots["wrong"]
+        await eventually(lambda: slot.state == "given up", "giving up")
+        assert slot.restarts == 0
+        said = [what for name, what in reports if name == "wrong"]
+        assert any("given up, " in what and "exit code 2" in what for what in said)
+        assert any("mongo_url: is no URL" in what for what in said)
+
+
+async def test_one_that_hangs_at_its_start_holds_up_nobody_and_is_given_up(tmp_path: Path) -> None:
+    hangs = dataclasses.replace(script("hangs", LIVES, start_timeout_s=0.2), probe=never)
+    async with supervised(tmp_path, hangs, script("good", LIVES, after=["hangs"])) as (supervisor, reports):
+        slot = supervisor.slots["hangs"]
+        assert supervisor.slots["good"].state == "ready"
+        await eventually(lambda: slot.state == "given up", "giving up", 60)
+        assert any("given up, it keeps dying: not ready after" in what for name, what in reports if name == "hangs")
 
 
 async def test_each_starts_after_what_it_needs_and_groups_stop_in_the_opposite_order(tmp_path: Path) -> None:

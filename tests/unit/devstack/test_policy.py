@@ -37,3 +37,13 @@ def test_delays_are_bounded(drawn: list[tuple[float, float]]) -> None:
         now += pause
         delay = policy.died(now, chance)
         assert delay is None or 0 < delay <= MAX_DELAY_S
+
+
+def test_starts_that_come_to_nothing_end_it_however_long_each_took() -> None:
+    policy = RestartPolicy()
+    delays = [policy.died(n * 2 * WINDOW_S, 0.5, was_ready=False) for n in range(DEATHS_TO_GIVE_UP)]
+    assert delays[-1] is None
+    assert None not in delays[:-1]
+    policy = RestartPolicy()
+    for n in range(3 * DEATHS_TO_GIVE_UP):  # one that works in between is another matter
+        assert policy.died(n * 2 * WINDOW_S, 0.5, was_ready=n % 3 == 0) is not None

@@ -17,6 +17,9 @@ class Settings(Common, kw_only=True, frozen=True):
 
 @asynccontextmanager
 async def build(settings):
+    print("building", flush=True)
+    if BUILDS:
+        await asyncio.Event().wait()  # a store that never answers
     yield lifecycle.Servers(routes=None, checks={})
     await asyncio.Event().wait()  # a part that never ends
 
@@ -24,16 +27,28 @@ lifecycle.run("auth", Settings, build)
 """
 
 
-def test_a_part_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+def run_until(word: str, program: str, data_dir: Path) -> "tuple[subprocess.Popen[str], str]":
+    """Start it, tell it to stop once it has said `word`, and wait for its end. Answers it and the rest of what it
+    said."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("TIDINGS_")}
-    env |= {"TIDINGS_DATA_DIR": str(tmp_path), "TIDINGS_DRAIN_TIMEOUT_S": "0.2"}
-    child = subprocess.Popen([sys.executable, "-c", PROGRAM], env=env, stdout=subprocess.PIPE, text=True, bufsize=1)
+    env |= {"TIDINGS_DATA_DIR": str(data_dir), "TIDINGS_DRAIN_TIMEOUT_S": "0.2"}
+    child = subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE, text=True, bufsize=1)
     assert child.stdout is not None
     lines = [child.stdout.readline()]
-    while '"ready"' not in lines[-1]:
+    while word not in lines[-1]:
         assert lines[-1], f"it ended too early: {lines}"
         lines.append(child.stdout.readline())
     child.send_signal(signal.SIGTERM)
-    rest = child.communicate(timeout=20)[0]
+    return child, child.communicate(timeout=20)[0]
+
+
+def test_a_part_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+    child, rest = run_until('"ready"', PROGRAM.replace("BUILDS", "False"), tmp_path)
     assert child.returncode == 1
     assert "did not stop in time" in rest
+
+
+def test_one_that_waits_for_a_store_at_its_start_can_be_stopped(tmp_path: Path) -> None:
+    child, rest = run_until("building", PROGRAM.replace("BUILDS", "True"), tmp_path)
+    assert child.returncode == 0, rest
+    assert "error" not in rest
