@@ -30,6 +30,8 @@ from tidings.rpc.v1.media_pb2_grpc import add_MediaServiceServicer_to_server
 if TYPE_CHECKING:
     from tidings.rpc.v1.chat_pb2_grpc import ChatServiceAsyncStub
 
+FILE_S = 120.0  # to store a file of the greatest size, also where the store of files is slow
+
 
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
@@ -71,6 +73,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             routes=api.routes(uploads, parts, access, objects, limits.upload_bytes),
             grpc=[lambda server: add_MediaServiceServicer_to_server(rpc, server)],
             away=(PyMongoError,),
+            answer_s=FILE_S,
             checks={"mongo": lambda: mongo.ping(database), "nats": events_bus.ping, "s3": objects.ping},
         )
 

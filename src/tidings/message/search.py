@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tidings.rpc.v1.chat_pb2_grpc import ChatServiceAsyncStub
 
 MAX_QUERY_CHARS = 256
+MAX_HIGHLIGHTS = 32
 SCAN = 4  # how many candidates are read for each one wanted, at most, before a page ends early
 
 
@@ -56,6 +57,17 @@ async def search(
 
 
 def highlights(document: Document, text: str) -> list[tuple[int, int]]:
-    """Where the text stands in what the message shows, in characters."""
-    shown = contents.searchable(msgspec.json.decode(document["content"], type=Content))
-    return [match.span() for match in re.finditer(re.escape(text), shown, re.IGNORECASE)][:32]
+    """Where the text stands in what the message shows, in characters, found as the search finds it."""
+    return spans(contents.searchable(msgspec.json.decode(document["content"], type=Content)), text)[:MAX_HIGHLIGHTS]
+
+
+def spans(shown: str, text: str) -> list[tuple[int, int]]:
+    """Folding may make two characters of one (`ß` is found by `ss`), so each folded one remembers whose it is."""
+    of = [position for position, char in enumerate(shown) for _ in char.casefold()]
+    wanted = text.casefold()
+    found: list[tuple[int, int]] = []
+    for match in re.finditer(re.escape(wanted), shown.casefold()):
+        span = (of[match.start()], of[match.end() - 1] + 1)
+        if span not in found[-1:]:  # both halves of one character
+            found.append(span)
+    return found

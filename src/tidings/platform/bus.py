@@ -34,6 +34,7 @@ POISON_TRIES: Final = 3
 STREAM_AGE_S: Final = 3 * 86_400.0
 DEAD_AGE_S: Final = 14 * 86_400.0
 STREAM_BYTES: Final = {MESSAGES: 1 << 30, CHATS: 128 << 20, USERS: 16 << 20, PUSHES: 128 << 20, DEAD: 128 << 20}
+STREAM_DIFFERS: Final = 10058  # error code: a stream of this name is there, and is another
 REPLAY_S: Final = 180.0  # what NATS may have lost when it was not stopped cleanly: its sync interval, and some
 
 Handler = Callable[[bytes], Awaitable[None]]
@@ -181,9 +182,19 @@ class Bus:
             try:
                 await self._js.add_stream(config)
             except BadRequestError as error:
-                # There with other limits: an operator changed them, and that stands.
-                if error.err_code != 10058:
+                if error.err_code != STREAM_DIFFERS:
                     raise
+                await self._add_subjects(config)
+
+    async def _add_subjects(self, wanted: StreamConfig) -> None:
+        """A stream that is there with other limits keeps them, as an operator set them; one of an earlier release
+        gets the subjects that it lacks."""
+        there = (await self._js.stream_info(str(wanted.name))).config
+        subjects = list(dict.fromkeys([*(there.subjects or []), *(wanted.subjects or [])]))
+        if subjects != there.subjects:
+            there.subjects = subjects
+            await self._js.update_stream(there)
+            _log.info("stream has new subjects", stream=wanted.name, subjects=subjects)
 
     async def reconnected(self) -> None:
         """After a reconnection: NATS may be a new process, with an older or an empty store."""

@@ -29,6 +29,8 @@ CODE_OF_STATUS: Final = {
     413: "too_large", 415: "unsupported_media", 429: "rate_limited", 503: "unavailable",
 }  # fmt: skip
 
+ANSWER_S: Final = 9.0  # until an answer begins, not counting the time in which the body comes; a client waits 10 s
+
 Check = Callable[[], Awaitable[object]]
 
 
@@ -71,9 +73,10 @@ def app(
     max_body: int,
     openapi: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None,
     away: Sequence[type[Exception]] = (),
+    answer_s: float = ANSWER_S,
 ) -> ASGIApp:
     """The service's HTTP interface: `routes` under `/api/v1` and what operators ask: health, readiness, metrics.
-    `away`: errors of a store that does not answer."""
+    `away`: errors of a store that does not answer. `answer_s`: after this a request is `unavailable`."""
 
     @get("/health", sync_to_thread=False, include_in_schema=False)
     def alive() -> dict[str, str]:
@@ -112,7 +115,7 @@ def app(
         state=State({"service": name}),
         logging_config=None,
     )
-    return _Edge(inner, token)
+    return _Edge(inner, token, answer_s)
 
 
 def caller(request: Request[Any, Any, Any]) -> Caller:
@@ -134,7 +137,7 @@ class _Edge:
 
     OPEN: Final = frozenset({"/health", "/ready", "/metrics", "/openapi.json"})
 
-    def __init__(self, inner: ASGIApp, token: str, timeout_s: float = 9.0) -> None:  # a client waits 10 s
+    def __init__(self, inner: ASGIApp, token: str, timeout_s: float) -> None:
         self._inner = inner
         self._token = token.encode()
         self._timeout_s = timeout_s

@@ -39,6 +39,7 @@ class Servers:
     health: http.Health | None = None
     max_body: int = 256 * 1024
     away: Sequence[type[Exception]] = ()  # errors of a store that does not answer: `unavailable`, not `internal`
+    answer_s: float = http.ANSWER_S
     openapi: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None  # makes more of that of `routes`
 
 
@@ -187,6 +188,7 @@ def _web(section: str, settings: Common, servers: Servers, health: http.Health) 
             max_body=servers.max_body,
             openapi=servers.openapi,
             away=servers.away,
+            answer_s=servers.answer_s,
         ),
         host=settings.host,
         port=http_port(section, settings),

@@ -16,6 +16,7 @@ _SECRET_KEYS = re.compile(r"token|ticket|secret|password|authorization|otp|code_
 _PHONE = re.compile(r"\+\d{6,15}")
 _URL_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 _QUERY_SECRETS = re.compile(r"((?:ticket|token|X-Amz-Signature|X-Amz-Credential)=)[^&\s\"]+", re.IGNORECASE)
+_JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]+")
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 Logger = structlog.typing.FilteringBoundLogger
@@ -72,14 +73,24 @@ def _with(service: str, instance: str) -> structlog.typing.Processor:
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Hide what must never be read in a log: keys that name secrets, phone numbers, credentials in URLs."""
+    """Hide what must never be read in a log, at any depth: keys that name secrets, phone numbers, credentials in URLs,
+    and tokens wherever they stand, such as in the text of an exception."""
     for key, value in event.items():
-        if _SECRET_KEYS.search(key):
-            event[key] = "[hidden]"
-        elif isinstance(value, str):
-            text = _URL_CREDENTIALS.sub("//[hidden]@", _PHONE.sub("[phone]", value))
-            event[key] = _QUERY_SECRETS.sub(r"\1[hidden]", text)
+        event[key] = _redacted(key, value)
     return event
+
+
+def _redacted(key: object, value: Any) -> Any:
+    if isinstance(key, str) and _SECRET_KEYS.search(key):
+        return "[hidden]"
+    if isinstance(value, str):
+        text = _URL_CREDENTIALS.sub("//[hidden]@", _PHONE.sub("[phone]", value))
+        return _JWT.sub("[token]", _QUERY_SECRETS.sub(r"\1[hidden]", text))
+    if isinstance(value, dict):
+        return {_redacted("", name): _redacted(name, inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted("", inner) for inner in value]
+    return value
 
 
 def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
