@@ -21,21 +21,30 @@ TOKEN_HEADER: Final = "x-internal-auth"  # noqa: S105  a header name
 CODE_HEADER: Final = "tidings-code"
 RETRY_HEADER: Final = "tidings-retry-after-ms"
 MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
+# Probes of the bandwidth would send a ping with nearly every call, and a ping under way keeps keepalive from sending
+# its own: windows are large instead, and every ping must be answered in time.
+_TRANSPORT: Final = (
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024),
+    ("grpc.http2.ping_timeout_ms", 3_000),
+)
 SERVER_OPTIONS: Final = (
+    *_TRANSPORT,
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.so_reuseport", 0),  # a port in use is an error, not a share
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 4_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
 CHANNEL_OPTIONS: Final = (
+    *_TRANSPORT,
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_time_ms", 5_000),  # one that hangs is known to be away after both
+    ("grpc.keepalive_timeout_ms", 3_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.enable_retries", 0),  # retries happen at one layer, ours
 )
@@ -52,6 +61,9 @@ _GRPC_OF: Final = {
     500: grpc.StatusCode.INTERNAL,
     503: grpc.StatusCode.UNAVAILABLE,
 }
+
+HUNG_S: Final = 1.0  # a call that waited longer than this in vain says something of the callee
+AVOID_S: Final = 8.0  # after one: until keepalive has looked, others are asked where there are any
 
 Stub = TypeVar("Stub")
 Answer = TypeVar("Answer")
@@ -133,7 +145,7 @@ async def _abort(call: "grpc.aio.ServicerContext[Any, Any]", error: ApiError) ->
 class Peers(Generic[Stub]):
     """The instances of one service, each with a channel and stub.
 
-    A key (a chat id) has a home instance, so that one process numbers a chat; while that is away the next
+    A key (a chat id) has a home instance, so that one process numbers a chat; while that is away or hangs the next
     one in the key's own order serves it.
     """
 
@@ -142,6 +154,8 @@ class Peers(Generic[Stub]):
         self._token = token
         self._channels = [grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS) for target in targets]
         self._stubs = [stub(channel) for channel in self._channels]
+        self._index_of = {id(call): n for n, made in enumerate(self._stubs) for call in vars(made).values()}
+        self._avoid_until = [0.0] * len(self._stubs)
         self._next = 0
 
     def __len__(self) -> int:
@@ -149,13 +163,21 @@ class Peers(Generic[Stub]):
 
     def home(self, key: str) -> int:
         """The index of the instance for `key`: its home, or the next that is not known to be away."""
-        first = zlib.crc32(key.encode())
-        count = len(self._stubs)
-        for step in range(count):
-            index = (first + step) % count
-            if self._channels[index].get_state(try_to_connect=True) is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                return index
-        return first % count
+        return self._serving(zlib.crc32(key.encode()))
+
+    def _serving(self, first: int) -> int:
+        """The first instance from here on that is connected and does not hang; else one that may come; else this."""
+        order = [(first + step) % len(self._stubs) for step in range(len(self._stubs))]
+        return min(order, key=self._doubt)
+
+    def _doubt(self, index: int) -> int:
+        state = self._channels[index].get_state(try_to_connect=True)
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            return 2
+        if self._avoid_until[index] > asyncio.get_running_loop().time():
+            return 2
+        # One that hangs is connected to by the kernel, and never gets further.
+        return 0 if state is grpc.ChannelConnectivity.READY else 1
 
     def at(self, index: int) -> Stub:
         """The stub of one instance."""
@@ -165,12 +187,8 @@ class Peers(Generic[Stub]):
         """The stub for `key`, or any in turn."""
         if key is not None:
             return self._stubs[self.home(key)]
-        self._next = (self._next + 1) % len(self._stubs)
-        for step in range(len(self._stubs)):
-            index = (self._next + step) % len(self._stubs)
-            if self._channels[index].get_state(try_to_connect=True) is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                return self._stubs[index]
-        return self._stubs[self._next]
+        self._next += 1
+        return self._stubs[self._serving(self._next)]
 
     async def call(
         self,
@@ -201,6 +219,9 @@ class Peers(Generic[Stub]):
                 wait_for_ready=wait,
             )
         except grpc.aio.AioRpcError as error:
+            now = loop.time()
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and now - started > HUNG_S:
+                self._avoid_until[self._index_of[id(method)]] = now + AVOID_S
             raised = _from_grpc(self.name, error)
             code = raised.code
             raise raised from None
