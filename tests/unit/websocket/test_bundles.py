@@ -1,9 +1,15 @@
 """Numbered bundles: whatever is lost shows."""
 
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.exceptions import RedisError
 
-from tidings.websocket.bundles import Bundle, Item, Tracker
+from tidings.websocket.bundles import Bundle, Bundles, Item, Tracker
 
 ITEM = [Item(["u"], b"{}")]
 
@@ -38,3 +44,48 @@ def test_silence_is_told_once_and_the_gone_are_forgotten() -> None:
 
 def test_a_publisher_that_was_there_before_us_may_have_sent_what_we_missed() -> None:
     assert not Tracker().heard(Bundle("a/1", 7, []), 0)
+
+
+class Redis:
+    """Takes each publish on a connection of its own: the first one is slow, and may be lost."""
+
+    def __init__(self, loses_first: bool) -> None:
+        self.begun, self.arrived, self._loses = 0, list[Bundle](), loses_first
+        self.first_may_end = asyncio.Event()
+
+    async def publish(self, _: str, body: bytes) -> int:
+        self.begun += 1
+        if self.begun == 1:
+            await self.first_may_end.wait()
+            if self._loses:
+                raise RedisError
+        self.arrived.append(msgspec.msgpack.decode(body, type=Bundle))
+        return 1
+
+
+class Everywhere:
+    """Everyone is on every instance."""
+
+    async def located(self, others: list[str], people: list[str]) -> list[list[bool]]:
+        return [[True] * len(people) for _ in others]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_slow_publish_is_not_overtaken_and_a_failed_one_shows(lost: bool) -> None:
+    redis, nothing = Redis(lost), type("Hub", (), {"deliver": lambda *_, **__: None})()
+    here: Any = (redis, Everywhere(), nothing)
+    bundles = Bundles(*here, "ws-1", "life", "tidings", lambda _: None)
+    bundles.others = ["ws-2"]
+    sending = [asyncio.create_task(bundles.deliver([Item(["u"], b"%d" % n)])) for n in range(5)]
+    async with asyncio.timeout(5):
+        while not redis.begun:
+            await asyncio.sleep(0)
+        for _ in range(50):  # as far as the others come while the first one is under way
+            await asyncio.sleep(0)
+        redis.first_may_end.set()
+        await asyncio.gather(*sending)
+    tracker = Tracker()
+    heard = [tracker.heard(bundle, 0) for bundle in redis.arrived]
+    assert [bundle.number for bundle in redis.arrived] == list(range(2 if lost else 1, 6))
+    assert [bundle.items[0].frame for bundle in redis.arrived] == [b"%d" % n for n in range(lost, 5)]
+    assert heard == ([not lost] + [True] * (3 if lost else 4)), "a loss shows once, and nothing else does"
