@@ -141,6 +141,7 @@ class _Edge:
         self._inner = inner
         self._token = token.encode()
         self._timeout_s = timeout_s
+        self._late: set[asyncio.Task[None]] = set()  # cancelled, not ended yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -184,8 +185,7 @@ class _Edge:
                     f"{method} {_family(scope['path'])}", kind=SpanKind.SERVER, parent=tracing.extract(headers)
                 ),
             ):
-                async with limit:
-                    await self._inner(scope, receive_on, send_on)
+                await self._in_time(limit, scope, receive_on, send_on)
         except TimeoutError:
             if not limit.expired() or status:
                 raise
@@ -202,6 +202,32 @@ class _Edge:
                     status=status,
                     ms=round((loop.time() - started) * 1e3, 1),
                 )
+
+    async def _in_time(self, limit: asyncio.Timeout, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, but no longer than `limit`. Whoever asked does not wait for what is cancelled to end: a driver whose
+        server hangs may need as long again to notice."""
+
+        async def send_on(message: Message) -> None:
+            if not limit.expired():
+                await send(message)
+
+        async def work() -> None:
+            await self._inner(scope, receive, send_on)
+
+        task = asyncio.create_task(work())
+        try:
+            async with limit:
+                await asyncio.shield(task)
+        finally:
+            if not task.done():
+                self._late.add(task)
+                task.add_done_callback(self._ended_late)
+                task.cancel()
+
+    def _ended_late(self, task: "asyncio.Task[None]") -> None:
+        self._late.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("a request that was given up failed", error=repr(task.exception())[:300])
 
 
 def _family(path: str) -> str:
