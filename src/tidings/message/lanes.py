@@ -23,6 +23,7 @@ from tidings.message.settings import Settings
 from tidings.message.store import Store
 from tidings.message.writer import Writer
 from tidings.platform import logging, metrics, retry, tracing
+from tidings.platform.bus import PUBLISH_TIMEOUT_S
 
 _log = logging.get(__name__)
 BATCH = Histogram("tidings_message_batch_entries", "Entries per insert", buckets=(1, 2, 5, 10, 20, 50, 100, 200))
@@ -127,7 +128,8 @@ class Lane:
                 continue
             if isinstance(outcome, ApiError):
                 future.set_exception(outcome)
-            elif holds:
+            # A lease says nothing of what was stored under an id that we lost meanwhile.
+            elif holds and (outcome.get("repeated") or outcome["writer"] == self._writer.id):
                 future.set_result(outcome)
             else:  # stored, but maybe taken over already: the sender asks again and gets the first answer
                 future.set_exception(ApiError("unavailable", "this writer lost its lease", retry_after_ms=500))
@@ -156,7 +158,7 @@ class Lane:
                 for chat_id in {entries[i].document["chatId"] for i in open_}:
                     self._chats.drop(chat_id)
             except ApiError as error:
-                _log.warning("membership could not be read", error=str(error))
+                _log.warning("membership could not be read, or an event not be sent", error=str(error))
             open_ = [i for i in open_ if outcomes[i] is None]
             if not open_:
                 break
@@ -169,6 +171,13 @@ class Lane:
         again = [found[entries[i].key] for i in found_at]
         # Applied and published once more: the first time may not have come to its end.
         await self._store.apply([change.update(d) for d in again if d["kind"] == "change"])
+        if lost := [d for d in again if self._writer.lost(d["writer"])]:
+            # It may have come after that writer was taken over: nobody else will ever publish it.
+            try:
+                async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                    await self._publisher.publish(lost, {})
+            except TimeoutError:
+                raise ApiError("unavailable", "events cannot be published at the moment") from None
         for i in found_at:
             stored = found[entries[i].key]
             outcomes[i] = {**stored, "repeated": stored["_id"] != entries[i].document.get("_id")}

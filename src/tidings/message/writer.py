@@ -127,6 +127,10 @@ class Writer:
         """Whether what was stored under the present id may be answered."""
         return self._lease.holds()
 
+    def lost(self, writer: str) -> bool:
+        """Whether this id was ours until its lease was taken."""
+        return writer != self.id and writer in self._past
+
     def next_id(self) -> str:
         """The next entry id: a UUIDv7 above all before."""
         return self._ids.next()

@@ -92,6 +92,9 @@ class Pen:
     def holds(self) -> bool:
         return True
 
+    def lost(self, _: str) -> bool:
+        return False
+
     def next_id(self) -> str:
         self._count += 1
         return f"{self.id}-{self._count:06d}"
