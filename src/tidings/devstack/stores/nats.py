@@ -73,11 +73,15 @@ def embed(data_dir: Path, ports: Ports, namespace: str) -> Store:
 
 def _configuration(folder: Path, port: int, password: str) -> str:
     # sync_interval stays at its 2 minutes: the publishers send the last 3 minutes again after each start of NATS.
+    # A frozen instance stays in the queue group of its consumers, and takes its share of the events, until NATS misses
+    # its pongs: with the 2 minutes that NATS waits by itself live frames came too late for minutes.
     return f"""server_name: "tidings"
 host: "{LOOPBACK}"
 port: {port}
 max_payload: {MAX_PAYLOAD_BYTES}
 write_deadline: "10s"
+ping_interval: "2s"
+ping_max: 2
 authorization {{ user: "{USER}", password: "{password}" }}
 jetstream {{ store_dir: "{folder / "store"}", max_memory_store: 64MB, max_file_store: 20GB }}
 """
