@@ -49,6 +49,7 @@ SCHEDULES: Final[dict[str, list[tuple[float, Fault]]]] = {
         for number, store in enumerate(STORES)
     ],
     "crossing writers": [(2.0, Fault("freeze", "message-1", 2.0)), (7.0, Fault("freeze", "message-2", 2.0))],
+    "long freezes": [(1.0, Fault("freeze", "websocket-1", 20.0)), (26.0, Fault("freeze", "message-2", 14.0))],
     "nothing": [(1.0, Fault("slow", "link:nats", 0.5))],
 }  # fmt: skip
 
