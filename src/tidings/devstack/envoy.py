@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tidings.devstack import binaries
-from tidings.devstack.envoy_config import Site, bootstrap
+from tidings.devstack.envoy_config import bootstrap
+from tidings.devstack.envoy_parts import Site
 from tidings.devstack.process import Group, Process
 from tidings.devstack.stores import private_folder, write_private
 from tidings.devstack.stores.wire import http_status

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from tidings.devstack import envoy
-from tidings.devstack.envoy_config import Site
+from tidings.devstack.envoy_parts import Site
 from tidings.devstack.ports import LOOPBACK, Ports
 from tidings.devstack.process import Group, Process
 from tidings.devstack.stores import Store, mongo, nats, postgres, seaweed, valkey

@@ -18,7 +18,7 @@ from google.rpc import status_pb2
 from tests.support.waiting import eventually
 
 from tidings.devstack import envoy
-from tidings.devstack.envoy_config import Site
+from tidings.devstack.envoy_parts import Site
 from tidings.devstack.ports import Ports
 from tidings.devstack.process import Child
 

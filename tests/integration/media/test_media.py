@@ -30,7 +30,7 @@ from tidings.contracts.ids import new_chat_id, new_id
 from tidings.contracts.limits import Limits
 from tidings.contracts.times import now_ms
 from tidings.devstack import envoy
-from tidings.devstack.envoy_config import Site
+from tidings.devstack.envoy_parts import Site
 from tidings.devstack.process import Child, die_with_parent
 from tidings.media.events import Events
 from tidings.media.objects import Objects
