@@ -2,15 +2,19 @@
 
 import asyncio
 import itertools
+import os
 import signal
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from tests.chaos.test_crashes import PAIRS, Sender, check
 from tests.support.people import Live, Person
 from tests.support.running import System, running_system
+from tests.support.waiting import eventually
+from websockets.exceptions import WebSocketException
 
 LEASE = {"TIDINGS_MESSAGE_LEASE_S": "4", "TIDINGS_MESSAGE_LEASE_MARGIN_S": "1"}
 FROZEN_S = 6.0  # past the lease
@@ -56,6 +60,36 @@ async def test_nothing_is_lost_when_one_of_two_is_gone(scaled: System, victim: s
             await asyncio.to_thread(scaled.wait_replaced, victim, old)
     await asyncio.to_thread(scaled.wait_ready)
     check(pairs, senders)
+
+
+@pytest.mark.parametrize("victim", ["websocket-2", "message-2"])
+async def test_all_are_served_while_one_of_two_hangs(scaled: System, victim: str) -> None:
+    people = [Person(scaled.base_url) for _ in range(4)]
+    chats = [a.direct(b) for a, b in itertools.combinations(people, 2)]
+    old = await asyncio.to_thread(scaled.kill, victim, signal.SIGSTOP)
+    try:
+        headers = dict(people[0].http.headers)
+        async with httpx.AsyncClient(base_url=f"{scaled.base_url}/api/v1", headers=headers, timeout=3) as http:
+
+            async def served() -> bool:
+                """Ten times in a row, so that both instances would have been asked."""
+                for _ in range(10):
+                    try:
+                        answers = [await http.get(f"/chats/{chat}/messages") for chat in chats[:3]]
+                        answers.append(await http.post("/sync", json={"since": None, "positions": {}}))
+                        async with asyncio.timeout(3):
+                            live = await people[1].open()
+                            await live.send(chats[0])
+                    except (httpx.HTTPError, OSError, TimeoutError, WebSocketException, AssertionError):
+                        return False
+                    if not all(answer.is_success for answer in answers):
+                        return False
+                return True
+
+            await eventually(served, "everyone is served by the other", 40)
+    finally:
+        os.kill(old, signal.SIGCONT)
+    await asyncio.to_thread(scaled.wait_ready)
 
 
 async def test_no_message_of_a_removed_member_is_numbered_above_the_removal(scaled: System) -> None:

@@ -232,6 +232,17 @@ def _cluster(name: str, ports: Sequence[int]) -> Json:
             "base_ejection_time": "2s",
             "max_ejection_percent": 50,
         }
+    if len(ports) > 1 and name != "policy":
+        cluster["health_checks"] = [  # one that hangs refuses nothing: it has to be asked
+            {
+                "http_health_check": {"path": "/health"},
+                "timeout": "1s",
+                "interval": "1s",
+                "no_traffic_interval": "1s",
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+            }
+        ]
     return cluster
 
 

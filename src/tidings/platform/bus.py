@@ -190,11 +190,12 @@ class Bus:
         """A stream that is there with other limits keeps them, as an operator set them; one of an earlier release
         gets the subjects that it lacks."""
         there = (await self._js.stream_info(str(wanted.name))).config
-        subjects = list(dict.fromkeys([*(there.subjects or []), *(wanted.subjects or [])]))
-        if subjects != there.subjects:
-            there.subjects = subjects
+        had = there.subjects or []
+        missing = [subject for subject in wanted.subjects or [] if not any(_covers(wide, subject) for wide in had)]
+        if missing:
+            there.subjects = [*had, *missing]
             await self._js.update_stream(there)
-            _log.info("stream has new subjects", stream=wanted.name, subjects=subjects)
+            _log.info("stream has new subjects", stream=wanted.name, subjects=missing)
 
     async def reconnected(self) -> None:
         """After a reconnection: NATS may be a new process, with an older or an empty store."""
@@ -384,6 +385,14 @@ async def _keep_alive(message: Msg) -> None:
         await asyncio.sleep(ACK_WAIT_S / 3)
         with contextlib.suppress(*UNREACHABLE):
             await message.in_progress()
+
+
+def _covers(wide: str, subject: str) -> bool:
+    """Whether a subject with wildcards takes all that another does."""
+    ours, theirs = wide.split("."), subject.split(".")
+    if ours[-1] == ">":
+        ours, theirs = ours[:-1], theirs[: len(ours) - 1]
+    return len(ours) == len(theirs) and all(a in ("*", b) for a, b in zip(ours, theirs, strict=True))
 
 
 def _family(subject: str) -> str:

@@ -17,6 +17,7 @@ _PHONE = re.compile(r"\+\d{6,15}")
 _URL_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 _QUERY_SECRETS = re.compile(r"((?:ticket|token|X-Amz-Signature|X-Amz-Credential)=)[^&\s\"]+", re.IGNORECASE)
 _JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]+")
+MAX_DEPTH = 8
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 Logger = structlog.typing.FilteringBoundLogger
@@ -80,16 +81,18 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return event
 
 
-def _redacted(key: object, value: Any) -> Any:
+def _redacted(key: object, value: Any, depth: int = 0) -> Any:
+    if depth > MAX_DEPTH:
+        return "[deep]"
     if isinstance(key, str) and _SECRET_KEYS.search(key):
         return "[hidden]"
     if isinstance(value, str):
         text = _URL_CREDENTIALS.sub("//[hidden]@", _PHONE.sub("[phone]", value))
         return _JWT.sub("[token]", _QUERY_SECRETS.sub(r"\1[hidden]", text))
     if isinstance(value, dict):
-        return {_redacted("", name): _redacted(name, inner) for name, inner in value.items()}
+        return {_redacted("", name): _redacted(name, inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_redacted("", inner) for inner in value]
+        return [_redacted("", inner, depth + 1) for inner in value]
     return value
 
 

@@ -23,3 +23,16 @@ async def test_a_stream_that_is_there_gets_new_subjects_and_keeps_the_rest(store
     message = await js.get_msg(name, kept.seq)
     assert message.data == b"from before"
     await client.close()
+
+
+async def test_a_stream_that_an_operator_widened_stays_as_it_is(stores: Stores, namespace: str) -> None:
+    client = await nats.connect(stores.nats_url)
+    js = client.jetstream()
+    async with bus.connect(stores.nats_url, namespace, "first") as first:
+        name, wide = first.stream(MESSAGES), first.subject("msg.>")
+    await js.delete_stream(name)
+    await js.add_stream(StreamConfig(name=name, subjects=[wide]))
+    async with bus.connect(stores.nats_url, namespace, "next") as after:
+        await after.publish(after.subject("msg.new.0").removeprefix(after._prefix), b"taken")
+        assert (await js.stream_info(name)).config.subjects == [wide]
+    await client.close()
