@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -153,13 +154,13 @@ async def _roll_back(place: Place, *, keep_consumers: bool) -> None:
 
 
 def _put_back(copy: Path, store: Path, keep_consumers: bool) -> None:
-    kept = {path.relative_to(store): path for path in store.glob("**/obs")} if keep_consumers else {}
-    aside = store.with_name("aside")
-    shutil.rmtree(aside, ignore_errors=True)
-    store.rename(aside)
-    shutil.copytree(copy, store)
-    for relative in kept:
-        shutil.rmtree(store / relative, ignore_errors=True)
-        if (store / relative).parent.exists():
-            shutil.copytree(aside / relative, store / relative)
-    shutil.rmtree(aside)
+    with tempfile.TemporaryDirectory(dir=copy.parent.parent) as aside:  # not on the small disk, which holds one store
+        kept = [path.relative_to(store) for path in store.glob("**/obs")] if keep_consumers else []
+        for relative in kept:
+            shutil.copytree(store / relative, Path(aside) / relative)
+        shutil.rmtree(store)
+        shutil.copytree(copy, store)
+        for relative in kept:
+            shutil.rmtree(store / relative, ignore_errors=True)
+            if (store / relative).parent.exists():
+                shutil.copytree(Path(aside) / relative, store / relative)
