@@ -11,7 +11,8 @@ from tidings.message import log, render
 from tidings.message.log import Document
 from tidings.message.store import Store
 from tidings.platform import retry
-from tidings.platform.bus import PUBLISH_TIMEOUT_S, UNREACHABLE, Bus
+from tidings.platform.bus import PUBLISH_TIMEOUT_S, Bus
+from tidings.platform.consumer import UNREACHABLE
 
 _ENCODER = msgspec.json.Encoder()
 MAX_EVENT_BYTES = 700_000  # below the servers' usual 1 MB bound, with room for the envelope

@@ -24,7 +24,7 @@ from tidings.message.settings import Settings
 from tidings.message.store import Store
 from tidings.message.writer import Writer
 from tidings.platform import bus, logging, metrics, mongo, retry
-from tidings.platform.bus import REPLAY_S
+from tidings.platform.consumer import REPLAY_S
 from tidings.platform.cursors import Cursors
 from tidings.platform.lifecycle import Servers, background, end, instance, internal_token
 from tidings.platform.rpc import Peers

@@ -24,7 +24,8 @@ from tidings.notification.provider import Push
 from tidings.notification.settings import Settings
 from tidings.notification.store import Store
 from tidings.notification.webpush import Subscription, topic
-from tidings.platform.bus import Bus, NotNow
+from tidings.platform.bus import Bus
+from tidings.platform.consumer import NotNow
 from tidings.platform.outer import origin_of
 
 WEB_PUSHES: Final = Counter("tidings_web_pushes_total", "Web pushes by what became of them", ["type", "outcome"])

@@ -33,7 +33,7 @@ from tidings.contracts.events import (
 from tidings.contracts.ids import new_id
 from tidings.contracts.limits import Limits, Rates
 from tidings.platform import bus, http, lifecycle, redis, retry
-from tidings.platform.bus import Consumer
+from tidings.platform.consumer import Consumer, Handler
 from tidings.platform.lifecycle import background, end
 from tidings.platform.presence import Presence
 from tidings.platform.rpc import Peers
@@ -198,7 +198,7 @@ async def _listen(events: bus.Bus, hub: Hub, participants: Participants, people:
 async def _consume(events: bus.Bus, fanout: Fanout, settings: Settings) -> list[Consumer]:
     """One in flight per partition keeps each chat's order with any number of instances."""
 
-    async def begin(stream: str, name: str, subjects: list[str], handler: bus.Handler) -> Consumer:
+    async def begin(stream: str, name: str, subjects: list[str], handler: Handler) -> Consumer:
         return await events.consume(stream, name, subjects, handler, skip_older_s=float(settings.skip_older_s))
 
     started = [

@@ -104,7 +104,7 @@ def _stale_membership() -> None:
 
 def _ack_first() -> None:
     """websocket: an event is acknowledged before its frames are sent."""
-    from tidings.platform.bus import Consumer
+    from tidings.platform.consumer import Consumer
 
     work = Consumer._work
 

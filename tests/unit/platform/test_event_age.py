@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tidings.platform.bus import Bus, Consumer
+from tidings.platform.bus import Bus
+from tidings.platform.consumer import Consumer
 
 
 class JetStream:
