@@ -145,16 +145,18 @@ def _copy(source: Path, target: Path) -> None:
 
 async def _roll_back(place: Place, *, keep_consumers: bool) -> None:
     """Stop NATS and put the oldest copy in the place of its store, or of all of it but what consumers remember."""
-    copies = sorted((place.folder / "copies").iterdir())
+    oldest = sorted((place.folder / "copies").iterdir())[0]
+    copy = oldest.rename(place.folder / "put-back")  # out of the way of `keep_copies`, which drops old ones
     store = place.disk_of("nats") / "store"
     old = await asyncio.to_thread(place.stores.pid, "nats")
     async with control.borrow(place.stores.data_dir, "nats"):
-        await asyncio.to_thread(_put_back, copies[0], store, keep_consumers)
+        await asyncio.to_thread(_put_back, copy, store, keep_consumers)
+    shutil.rmtree(copy)
     await asyncio.to_thread(place.stores.wait_replaced, "nats", old, 60)
 
 
 def _put_back(copy: Path, store: Path, keep_consumers: bool) -> None:
-    with tempfile.TemporaryDirectory(dir=copy.parent.parent) as aside:  # not on the small disk, which holds one store
+    with tempfile.TemporaryDirectory(dir=copy.parent) as aside:  # not on the small disk, which holds one store
         kept = [path.relative_to(store) for path in store.glob("**/obs")] if keep_consumers else []
         for relative in kept:
             shutil.copytree(store / relative, Path(aside) / relative)
