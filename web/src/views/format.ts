@@ -4,6 +4,7 @@ import { me, now, people } from "../engine/state";
 import { date, has, list, number, relative, t } from "../i18n/i18n";
 import type { ChatRow, Row } from "../store/schema";
 import type { Chat, Content, Message, Notice, User } from "../sync/wire";
+import { plain } from "./marks";
 
 const DAY_MS = 86_400_000;
 
@@ -96,17 +97,17 @@ export function contentLine(content: Content | null): string {
     case undefined:
       return "";
     case "text":
-      return content.text;
+      return plain(content.text);
     case "image":
-      return content.caption || t("photo");
+      return plain(content.caption ?? "") || t("photo");
     case "video":
-      return content.caption || t("video");
+      return plain(content.caption ?? "") || t("video");
     case "voice":
       return `${t("voiceMessage")} ${duration(content.durationMs)}`;
     case "audio":
       return t("audio");
     case "document":
-      return content.caption || content.fileName;
+      return plain(content.caption ?? "") || content.fileName;
     case "location":
       return content.name || t("location");
     case "contact":

@@ -3,18 +3,10 @@
 import type { ComponentChildren } from "preact";
 import { people } from "../engine/state";
 import { personName } from "./format";
+import { MARKS } from "./marks";
 
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}]/gi;
-const MARKS: [RegExp, (inner: ComponentChildren, key: string) => ComponentChildren][] = [
-  [/```\n?([\s\S]+?)\n?```/, (inner, key) => <pre key={key}>{inner}</pre>],
-  [/`([^`\n]+)`/, (inner, key) => <code key={key}>{inner}</code>],
-  [
-    /(?<![\p{L}\p{N}*])\*(?!\s)([^*\n]+?)(?<!\s)\*(?![\p{L}\p{N}*])/u,
-    (inner, key) => <strong key={key}>{inner}</strong>,
-  ],
-  [/(?<![\p{L}\p{N}_])_(?!\s)([^_\n]+?)(?<!\s)_(?![\p{L}\p{N}_])/u, (inner, key) => <em key={key}>{inner}</em>],
-  [/(?<![\p{L}\p{N}~])~(?!\s)([^~\n]+?)(?<!\s)~(?![\p{L}\p{N}~])/u, (inner, key) => <s key={key}>{inner}</s>],
-];
+const ELEMENTS = Object.entries(MARKS) as [keyof typeof MARKS, RegExp][];
 
 export function Rich({ text, mentions = [] }: { text: string; mentions?: string[] | undefined }) {
   const names = mentions.map((id) => `@${personName(people.value.get(id))}`);
@@ -22,14 +14,14 @@ export function Rich({ text, mentions = [] }: { text: string; mentions?: string[
 }
 
 function marked(text: string, names: string[], path: string): ComponentChildren[] {
-  for (const [index, [pattern, make]] of MARKS.entries()) {
+  for (const [Mark, pattern] of ELEMENTS) {
     const found = pattern.exec(text);
     if (!found) continue;
     const end = found.index + found[0].length;
-    const verbatim = index < 2;
+    const verbatim = Mark === "pre" || Mark === "code";
     return [
       ...marked(text.slice(0, found.index), names, `${path}a`),
-      make(verbatim ? found[1] : marked(found[1]!, names, `${path}b`), `${path}m`),
+      <Mark key={`${path}m`}>{verbatim ? found[1] : marked(found[1]!, names, `${path}b`)}</Mark>,
       ...marked(text.slice(end), names, `${path}c`),
     ];
   }

@@ -20,6 +20,7 @@ import {
   tickOf,
 } from "../format";
 import { Icon, IconButton } from "../icon";
+import { plain } from "../marks";
 import { memo } from "../memo";
 import { Menu, PersonAvatar, tint } from "../parts";
 import { isJumbo, Rich } from "../text";
@@ -238,7 +239,7 @@ export function QuoteText(props: { id: string; senderId?: string | null | undefi
       <b dir="auto">{nameOf(props.senderId ?? message?.senderId)}</b>
       <span dir="auto">
         {kind && kind in CONTENT_ICON && <Icon name={CONTENT_ICON[kind as keyof typeof CONTENT_ICON]} />}
-        {props.preview ?? contentLine(message?.content ?? null)}
+        {props.preview === undefined ? contentLine(message?.content ?? null) : plain(props.preview)}
       </span>
     </>
   );
