@@ -137,6 +137,15 @@ $(STAMPS)/synapse: | $(STAMPS)/installed
 bench-web: setup web browser ## Measure the web client with 100,000 messages in its store
 	@$(BIN)/python -m bench.web $(ARGS)
 
+$(STAMPS)/lighthouse: | $(STAMPS)/web-packages
+	$(call step,Installing Lighthouse,mkdir -p .cache/lighthouse && export PATH="$(NODE_BIN):$$PATH" && \
+		npm install --silent --no-save --no-package-lock --no-audit --prefix .cache/lighthouse lighthouse@12.2.3)
+	@mkdir -p $(@D) && touch $@
+
+.PHONY: bench-lighthouse
+bench-lighthouse: setup web browser $(STAMPS)/lighthouse ## Lighthouse on the web client's first page
+	@$(BIN)/python -m bench.lighthouse $(ARGS)
+
 .PHONY: chaos
 chaos: setup ## Break everything while people chat, and check every promise. Options: make chaos ARGS="--seed 7 --seconds 1800"
 	@$(BIN)/python -m tests.chaos.run --seconds 300 $(ARGS)
