@@ -1,6 +1,6 @@
 """The web client for those who do not see it or use no mouse: axe finds nothing, the keyboard reaches everything."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -55,6 +55,49 @@ def test_axe_finds_nothing(fay: Visitor, place: str, scheme: Any) -> None:
             fay.page.locator(".thread-head .who").click()
     else:
         fay.page.goto(fay.url + place)
+    assert faults(fay.page) == []
+
+
+def attach(fay: Visitor, item: str) -> None:
+    fay.page.get_by_role("button", name="Attach", exact=True).click()
+    fay.page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def forward(fay: Visitor) -> None:
+    fay.menu("Hello yourself", "Forward")
+    fay.page.locator("dialog").wait_for()
+
+
+def look_up(fay: Visitor) -> None:
+    fay.page.goto(fay.url)
+    fay.page.get_by_placeholder("Search chats and messages").fill("yourself")
+    fay.page.locator("mark").first.wait_for()
+
+
+LAYERS: dict[str, Callable[[Visitor], object]] = {
+    "menu of a message": lambda fay: fay.bubble("Hello yourself").last.locator(".bubble").click(button="right"),
+    "menu of the attachments": lambda fay: fay.page.get_by_role("button", name="Attach", exact=True).click(),
+    "menu of the chat": lambda fay: fay.page.locator(".thread-head button").last.click(),
+    "emoji": lambda fay: fay.page.get_by_role("button", name="Emoji", exact=True).click(),
+    "poll": lambda fay: attach(fay, "Poll"),
+    "contact": lambda fay: attach(fay, "Contact"),
+    "forward": forward,
+    "delete": lambda fay: fay.menu("Hello yourself", "Delete"),
+    "selection": lambda fay: fay.menu("Hello yourself", "Select"),
+    "reply": lambda fay: fay.menu("Hello yourself", "Reply"),
+    "palette": lambda fay: fay.page.keyboard.press("Control+k"),
+    "results": look_up,
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_axe_finds_nothing_in_what_opens_above(fay: Visitor, layer: str, scheme: Any) -> None:
+    fay.page.emulate_media(color_scheme=scheme)
+    fay.page.goto(fay.url)
+    fay.open("Gus")
+    fay.sees("Hello yourself")
+    LAYERS[layer](fay)
     assert faults(fay.page) == []
 
 
