@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import type { Prepared } from "../../engine/prepare";
 import { say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
@@ -22,6 +23,14 @@ export function VoiceBar({ row, state, onClose }: { row: ChatRow; state: ThreadS
   const paused = useSignal(false);
   const recorder = useRef<MediaRecorder | null>(null);
   const end = useRef<(send: boolean) => void>(() => onClose());
+
+  /** With the storage full the recording stays here, to be sent when there is room. */
+  const post = async (note: Prepared) => {
+    if (await actions.sendFile(row.id, note, state.replyTo.peek()?.message.messageId ?? null)) {
+      state.replyTo.value = null;
+      onClose();
+    } else end.current = (send) => (send ? void post(note) : onClose());
+  };
 
   useEffect(() => {
     let live = true;
@@ -63,15 +72,8 @@ export function VoiceBar({ row, state, onClose }: { row: ChatRow; state: ThreadS
               const extension = kind.includes("mp4") ? "m4a" : kind.includes("ogg") ? "ogg" : "webm";
               const waveform = squeeze(levels.current);
               const draft = { kind: "voice" as const, mediaId: "", durationMs: spent.value, waveform };
-              const replyTo = state.replyTo.peek()?.message.messageId ?? null;
-              state.replyTo.value = null;
-              void actions.sendFile(
-                row.id,
-                { file: new Blob(chunks, { type: kind }), fileName: `voice.${extension}`, draft },
-                replyTo,
-              );
-            }
-            onClose();
+              void post({ file: new Blob(chunks, { type: kind }), fileName: `voice.${extension}`, draft });
+            } else onClose();
           };
           made.stop();
         };
