@@ -3,8 +3,10 @@
 Each lookup is joined with those that others ask for meanwhile; the indexes are made in `store.py`.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection
+from typing import cast
 
 from tidings.contracts.times import now_ms
 from tidings.message.log import Document
@@ -13,6 +15,8 @@ from tidings.platform.mongo import Database
 
 Span = tuple[str, str, int, int]
 """A reader, a chat, and the lowest and highest number counted."""
+Stretch = tuple[str, int, int]
+QUERIES_AT_ONCE = 8
 
 
 class Lookups:
@@ -115,26 +119,36 @@ class Lookups:
         return counts
 
     async def _count(self, spans: Collection[Span], where: Document, index: str) -> dict[Span, int]:
-        """One query for all chats, where several readers of one chat take several. The index is named: left to itself
-        the planner may take one that reads all of a chat."""
-        left, counts = list(spans), dict[Span, int]()
-        while left:
-            once = {chat_id: (user_id, chat_id, low, high) for user_id, chat_id, low, high in left}
-            terms = [
-                {"chatId": c, "seq": {"$gte": low, "$lte": high}, "senderId": {"$ne": u}}
-                for u, c, low, high in once.values()
-            ]
-            rows = await self._entries.aggregate(
-                [
-                    {"$match": {"counted": True, **where, "$or": terms}},
-                    {"$group": {"_id": "$chatId", "n": {"$sum": 1}}},
-                ],
-                hint=index,
-                maxTimeMS=3000,
-            )
-            counts |= {once[row["_id"]]: row["n"] async for row in rows}
-            done = set(once.values())
-            left = [span for span in left if span not in done]
+        """All chats in one query, and one more for each further stretch of the same chat; readers of one stretch share
+        it. The index is named: left to itself the planner may take one that reads all of a chat."""
+        readers: dict[Stretch, list[str]] = defaultdict(list)
+        for user_id, *stretch in spans:
+            readers[cast("Stretch", tuple(stretch))].append(user_id)
+        gate = asyncio.Semaphore(QUERIES_AT_ONCE)
+        counts: dict[Span, int] = {}
+
+        async def ask(once: dict[str, Stretch]) -> None:
+            terms = [{"chatId": c, "seq": {"$gte": low, "$lte": high}} for c, low, high in once.values()]
+            async with gate:
+                rows = await self._entries.aggregate(
+                    [
+                        {"$match": {"counted": True, **where, "$or": terms}},
+                        {"$group": {"_id": {"chat": "$chatId", "sender": "$senderId"}, "n": {"$sum": 1}}},
+                    ],
+                    hint=index,
+                    maxTimeMS=3000,
+                )
+                by_sender: dict[str, dict[str, int]] = defaultdict(dict)
+                async for row in rows:
+                    by_sender[row["_id"]["chat"]][row["_id"]["sender"]] = row["n"]
+            for chat_id, stretch in once.items():
+                found = by_sender[chat_id]
+                total = sum(found.values())
+                for user_id in readers[stretch]:
+                    if others := total - found.get(user_id, 0):
+                        counts[(user_id, *stretch)] = others
+
+        await asyncio.gather(*(ask(once) for once in _rounds(readers)))
         return counts
 
     async def hidden_among(self, user_id: str, message_ids: Collection[str]) -> set[str]:
@@ -169,3 +183,16 @@ class Lookups:
                 if user_id == row["_id"]["user"] and row["at"] > since_ms:
                     found[user_id, since_ms].add(row["_id"]["chat"])
         return found
+
+
+def _rounds(stretches: Collection[Stretch]) -> list[dict[str, Stretch]]:
+    """Each chat once in each."""
+    rounds: list[dict[str, Stretch]] = []
+    met: dict[str, int] = defaultdict(int)
+    for stretch in stretches:
+        chat_id = stretch[0]
+        if met[chat_id] == len(rounds):
+            rounds.append({})
+        rounds[met[chat_id]][chat_id] = stretch
+        met[chat_id] += 1
+    return rounds
