@@ -71,6 +71,7 @@ async def web(url: str) -> None:
 
 
 async def keep(page: Page, name: str) -> None:
+    await page.mouse.move(0, 0)
     Image.open(io.BytesIO(await page.screenshot())).convert("RGB").save(IMAGES / f"{name}.webp", quality=88)
 
 
