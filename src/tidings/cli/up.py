@@ -14,7 +14,7 @@ from tidings.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from tidings.devstack.binaries import BinaryMissingError
 from tidings.devstack.logfiles import last_lines, log_path
 from tidings.devstack.plan import Plan, PlanError, Request
-from tidings.devstack.ports import PortTakenError
+from tidings.devstack.ports import PortTakenError, is_ours
 from tidings.devstack.state import AlreadyRunningError, SystemState, is_owned, load_state
 from tidings.devstack.stores.postgres import PostgresUnavailableError
 from tidings.devstack.system import run_system
@@ -26,7 +26,7 @@ EXPECTED = (AlreadyRunningError, PortTakenError, PlanError, SettingsError, Binar
 
 
 def up(
-    port: Annotated[int, typer.Option(help="The port clients connect to.")] = 30080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port clients connect to.")] = 30080,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     listen: Annotated[
         str, typer.Option(help="The address clients connect to; all else stays on loopback.")
@@ -44,6 +44,8 @@ def up(
     """Start the stores, the eight services and Envoy, and keep them running until Ctrl-C or `tidings down`."""
     if only not in ("", "stores"):
         fail(f"--only {only}: only `stores` can be started alone.", 2)
+    if not is_ours(listen):
+        fail(f"--listen {listen}: is no address of this machine.", 2)
     request = Request(
         data_dir=data_dir.absolute(),
         port=port,

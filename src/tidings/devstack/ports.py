@@ -64,6 +64,16 @@ class Ports:
         return True
 
 
+def is_ours(host: str) -> bool:
+    """Whether something on this machine can listen on this address."""
+    with socket.socket(_family(host)) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
+
+
 def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen there now. Connections of a past server in TIME_WAIT do not count."""
     with socket.socket(_family(host), socket.SOCK_STREAM) as probe:

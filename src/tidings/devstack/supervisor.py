@@ -23,7 +23,7 @@ WATCH_INTERVAL_S = 2.0
 REFUSALS_TO_RESTART = 3  # in a row
 ROTATE_INTERVAL_S = 5.0
 LINES_OF_A_FAILURE = 10
-NOT_READY = "not ready"
+HOLD_UP_S = 20.0
 WRONG_SETTINGS = 2  # exit code of a service that cannot run with its settings, at any time
 STOP_ORDER = (Group.EDGE, Group.SERVICE, Group.STORE)
 
@@ -41,7 +41,7 @@ class Slot:
     restarts: int = 0
     reason: str | None = None
     was_ready: bool = False
-    # Set once the first start has come to an end, good or bad: those that wait for it may start.
+    # Set once the first start has come to an end, good or bad, or takes long: those that wait for it may start.
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     lent: asyncio.Event = field(default_factory=asyncio.Event)  # somebody runs it in the foreground
     returned: asyncio.Event = field(default_factory=asyncio.Event)
@@ -119,6 +119,8 @@ class Supervisor:
         """The life of one place: start, watch, start again."""
         needed = [self.slots[name] for name in slot.process.after if name in self.slots]
         await self._until_stopping(_all_settled(needed))
+        # What hangs at its start, or waits for what never comes, holds up neither the others nor what `up` has to say.
+        asyncio.get_running_loop().call_later(HOLD_UP_S, slot.settled.set)
         while not self.stopping.is_set():
             if slot.lent.is_set():
                 await slot.returned.wait()
@@ -135,8 +137,6 @@ class Supervisor:
                 slot.policy = RestartPolicy()
                 continue
             slot.state = "backing off"
-            if reason.startswith(NOT_READY):
-                slot.settled.set()  # what hangs at its start does not hold up the others, nor what `up` has to say
             slot.restarts += 1
             self._report(slot.process.name, f"{reason}; starting it again in {delay_s:.1f} s")
             await self._until_stopping(asyncio.sleep(delay_s))
@@ -203,7 +203,7 @@ class Supervisor:
             return f"could not be set up: {type(error).__name__}: {error}"
         finally:
             exited.cancel()
-        return f"{NOT_READY} after {process.start_timeout_s:.0f} s" + (f" ({last})" if last else "")
+        return f"not ready after {process.start_timeout_s:.0f} s" + (f" ({last})" if last else "")
 
     def _give_up(self, slot: Slot, reason: str) -> None:
         name = slot.process.name

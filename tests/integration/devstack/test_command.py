@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from tests.support.running import Stores, free_port, running_stores
 
 
@@ -41,6 +42,16 @@ def test_wrong_setting_is_refused_with_field_and_reason(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "TIDINGS_PARTITIONS" in done.stderr
     assert "many" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"), [("--port", "99999", "65535"), ("--listen", "nonsense", "no address of this machine")]
+)
+def test_a_place_that_nobody_can_listen_at_is_refused(tmp_path: Path, option: str, value: str, why: str) -> None:
+    done = tidings("up", option, value, "--data-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_opening_to_the_network_needs_insecure_dev(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 from tests.support.waiting import eventually
 
+from tidings.devstack import supervisor as supervisor_module
 from tidings.devstack.process import Group, Process
 from tidings.devstack.supervisor import Supervisor
 
@@ -91,7 +93,10 @@ async def test_one_that_cannot_run_with_its_settings_is_given_up_at_once(tmp_pat
         assert any("mongo_url: is no URL" in what for what in said)
 
 
-async def test_one_that_hangs_at_its_start_holds_up_nobody_and_is_given_up(tmp_path: Path) -> None:
+async def test_one_that_hangs_at_its_start_holds_up_nobody_and_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "HOLD_UP_S", 0.3)
     hangs = dataclasses.replace(script("hangs", LIVES, start_timeout_s=0.2), probe=never)
     async with supervised(tmp_path, hangs, script("good", LIVES, after=["hangs"])) as (supervisor, reports):
         slot = supervisor.slots["hangs"]
