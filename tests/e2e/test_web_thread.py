@@ -132,8 +132,10 @@ def test_days_are_told_apart_and_the_way_down_counts(ada: Visitor, ben: Person, 
     ada.page.reload()
     ada.sees("line 59")
     scroller = ada.page.locator(".scroller")
+    expect(ada.page.locator(".message .text").last).to_have_text("line 59")
     scroller.evaluate("box => { box.scrollTop = box.scrollHeight }")
     expect(ada.page.locator(".to-end")).to_have_count(0)
+    expect(ada.page.locator(".chat-row.unread", has_text="Choir")).to_have_count(0)  # the end was seen
     scroller.evaluate("box => { box.scrollTop = 200 }")
     expect(ada.page.locator(".to-end")).to_be_visible()
     date = ada.page.locator(".date").last.bounding_box()

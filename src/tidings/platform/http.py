@@ -156,7 +156,7 @@ class _Edge:
         status = 0
         # An upload takes the time it takes: the limit counts from its end, and until an answer begins.
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        limit = asyncio.timeout(None if has_body else self._timeout_s)
+        limit, serving = asyncio.timeout(None if has_body else self._timeout_s), False
 
         async def receive_on() -> Any:
             message = await receive()
@@ -168,7 +168,7 @@ class _Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if not limit.expired():
+                if serving and not limit.expired():
                     limit.reschedule(None)
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
@@ -185,6 +185,7 @@ class _Edge:
                     f"{method} {_family(scope['path'])}", kind=SpanKind.SERVER, parent=tracing.extract(headers)
                 ),
             ):
+                serving = True
                 await self._in_time(limit, scope, receive_on, send_on)
         except TimeoutError:
             if not limit.expired() or status:
