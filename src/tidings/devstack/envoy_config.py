@@ -158,7 +158,10 @@ def own_answers() -> Json:
 
 
 def _problem(status: int | str, code: str, title: str) -> Json:
+    # Every 503 says when to come again, as those of the services do.
+    more = {"headers_to_add": [set_header("retry-after", "1")]} if status == 503 else {}
     return {
+        **more,
         "body_format_override": {
             "json_format": {
                 "type": "about:blank",
@@ -169,7 +172,7 @@ def _problem(status: int | str, code: str, title: str) -> Json:
                 "requestId": "%REQ(X-REQUEST-ID)%",
             },
             "content_type": "application/problem+json",
-        }
+        },
     }
 
 

@@ -14,6 +14,7 @@ from tidings.contracts.limits import Rates
 from tidings.gateway import policy
 from tidings.gateway.buckets import Buckets, Empty
 from tidings.gateway.tokens import Tokens
+from tidings.platform.http import retry_headers
 
 IDENTITY = ("x-user-id", "x-session-id")
 PERMISSION_DENIED = 7
@@ -68,7 +69,8 @@ def _passed(request_id: str, identity: dict[str, str]) -> pb.CheckResponse:
 
 
 def _refused(error: ApiError, request_id: str, more: dict[str, str] | None = None) -> pb.CheckResponse:
-    headers = {"content-type": "application/problem+json", "x-request-id": request_id, **(more or {})}
+    headers = {"content-type": "application/problem+json", "x-request-id": request_id}
+    headers |= retry_headers(error) | (more or {})
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
     return pb.CheckResponse(
@@ -82,14 +84,8 @@ def _refused(error: ApiError, request_id: str, more: dict[str, str] | None = Non
 
 
 def _limited(empty: Empty, request_id: str) -> pb.CheckResponse:
-    wait_s = -(-empty.retry_ms // 1000)
-    more = {
-        "retry-after": str(wait_s),
-        "ratelimit-limit": str(empty.bucket.size),
-        "ratelimit-remaining": str(empty.remaining),
-        "ratelimit-reset": str(wait_s),
-    }
-    return _refused(ApiError("rate_limited", retry_after_ms=empty.retry_ms), request_id, more)
+    error = ApiError("rate_limited", retry_after_ms=empty.retry_ms, limit=empty.bucket.size)
+    return _refused(error, request_id, {"ratelimit-remaining": str(empty.remaining)})
 
 
 def _header(key: str, value: str) -> base_pb2.HeaderValueOption:

@@ -194,6 +194,7 @@ async def test_without_policy_nothing_passes_but_health(edge: Edge) -> None:
     answer = await edge.http.get("/api/v1/chats")
     assert answer.status_code == 503
     assert answer.json()["code"] == "unavailable"
+    assert answer.headers["retry-after"] == "1"
     assert (await edge.http.get("/health")).status_code == 200
 
 
