@@ -3,7 +3,8 @@
 import type { ChatRow, Row } from "../store/schema";
 import type { Ask, Frame } from "../sync/model";
 import type { Chat, Content, Media, Member, Message, User } from "../sync/wire";
-import { Engine, failure } from "./engine";
+import { failure } from "./calls";
+import { Engine } from "./engine";
 import { Pictures } from "./media";
 import type { Prepared } from "./prepare";
 import * as state from "./state";

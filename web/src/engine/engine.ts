@@ -4,14 +4,15 @@
  */
 
 import { batch } from "@preact/signals";
-import { Api, Refusal } from "../api/http";
+import { Api } from "../api/http";
 import { Session } from "../api/session";
 import { Socket } from "../api/socket";
-import type { ChatRow } from "../store/schema";
 import { type Changed, Store } from "../store/store";
 import { Core } from "../sync/core";
-import type { Effect, Frame, Input, Op, Synced, Wish } from "../sync/model";
-import type { Chat, Message, Page, User } from "../sync/wire";
+import type { Effect, Frame, Input, Op, Wish } from "../sync/model";
+import type { Chat, Message, User } from "../sync/wire";
+import { answered } from "./calls";
+import { present, progressed, reread, show, showNobody, typed } from "./shown";
 import * as state from "./state";
 import { Uploader } from "./uploads";
 
@@ -30,8 +31,6 @@ type Note =
 
 const OWNER_SILENT_MS = 2_500; // an owner that does not answer a visible tab is frozen: its lock is taken
 const SKEW_MS = 5_000; // a clock that is off by less is right
-const TYPING_MS = 6_000;
-const SYNC_LIMIT = 1_000;
 const BATCH = 128;
 
 export class Engine {
@@ -48,7 +47,6 @@ export class Engine {
   #stop: AbortController | null = null;
   #release: (() => void) | null = null;
   #ownerAnswered = 0;
-  #typingTimers = new Map<string, ReturnType<typeof setTimeout>>();
   #watched = new Map<string, number>();
   /** Told each new message of others that came while no chat of this tab shows it. */
   onIncoming: (messages: Message[]) => void = () => undefined;
@@ -57,7 +55,7 @@ export class Engine {
     this.uploader = new Uploader(this);
     store.onChange = (changed) => {
       this.#tabs.postMessage({ do: "changed", changed } satisfies Note);
-      void this.#reread(changed);
+      void reread(this.store, changed);
     };
     this.#tabs.onmessage = ({ data }: MessageEvent<Note>) => this.#noted(data);
     this.session.onEnd = () => void this.signedOut();
@@ -75,7 +73,7 @@ export class Engine {
   static async start(): Promise<Engine> {
     const engine = new Engine(await Store.open());
     if (engine.store.userId) {
-      await engine.#show();
+      await show(engine.store);
       engine.#run();
     } else state.phase.value = "out";
     return engine;
@@ -88,7 +86,7 @@ export class Engine {
     await this.store.begin(user.id);
     const mine = await this.api.get<User>("/users/me");
     await this.store.setFact("me", mine);
-    await this.#show();
+    await show(this.store);
     this.#run();
     void navigator.storage?.persist?.();
   }
@@ -122,36 +120,7 @@ export class Engine {
     this.session.forget();
     this.uploader.stop();
     void import("./push").then((push) => push.forget());
-    batch(() => {
-      state.phase.value = "out";
-      state.chats.value = new Map();
-      state.people.value = new Map();
-      state.drafts.value = new Map();
-      state.me.value = null;
-      state.pending.value = 0;
-    });
-  }
-
-  async #show(): Promise<void> {
-    const [chats, drafts, people, me, waiting, skew] = await Promise.all([
-      this.store.chats(),
-      this.store.drafts(),
-      this.store.people(),
-      this.store.fact<User>("me"),
-      this.store.pending(),
-      this.store.fact<number>("skew"),
-    ]);
-    batch(() => {
-      state.skew.value = skew ?? 0;
-      state.people.value = new Map(people.map((user) => [user.id, user]));
-      this.#meet(chats);
-      state.chats.value = new Map(chats.map((row) => [row.id, row]));
-      state.drafts.value = new Map(drafts.map((draft) => [draft.chatId, draft]));
-      state.pending.value = waiting;
-      state.me.value = me ?? null;
-      state.loaded.value = chats.length > 0;
-      state.phase.value = me && !me.name ? "profile" : "in";
-    });
+    showNobody();
   }
 
   // -- the tab that owns the socket --------------------------------------------------------------------
@@ -309,40 +278,15 @@ export class Engine {
   }
 
   #perform(effect: Effect): void {
-    const { api } = this;
     switch (effect.effect) {
       case "sendFrame":
         this.#socket?.send(effect.frame);
         break;
-      case "sync": {
-        const { round, since, positions } = effect;
-        api.post<Synced>("/sync", { since, positions, limit: SYNC_LIMIT }).then(
-          (answer) => this.#put({ in: "synced", round, answer }),
-          (error: unknown) => this.#put({ in: "syncFailed", round, ...failure(error) }),
-        );
+      case "sync":
+      case "fetch":
+      case "look":
+        void answered(this.api, effect).then((input) => this.#put(input));
         break;
-      }
-      case "fetch": {
-        const { round, chatId, after } = effect;
-        api.get<Page>(`/chats/${chatId}/messages?after=${after}&limit=100`).then(
-          (page) => this.#put({ in: "fetched", round, chatId, after, page }),
-          (error: unknown) => this.#put({ in: "fetchFailed", round, chatId, code: failure(error).code }),
-        );
-        break;
-      }
-      case "look": {
-        const { messageId } = effect;
-        api.get<Message>(`/messages/${messageId}`).then(
-          (message) => this.#put({ in: "looked", messageId, message }),
-          (error: unknown) =>
-            this.#put(
-              failure(error).code === "not_found"
-                ? { in: "looked", messageId, message: null }
-                : { in: "lookFailed", messageId },
-            ),
-        );
-        break;
-      }
       case "wake":
         clearTimeout(this.#wake);
         this.#wake = setTimeout(
@@ -371,7 +315,7 @@ export class Engine {
   #noted(note: Note): void {
     switch (note.do) {
       case "changed":
-        void this.#reread(note.changed);
+        void reread(this.store, note.changed);
         break;
       case "wish":
         if (this.#core) void this.#takeWishes();
@@ -393,7 +337,7 @@ export class Engine {
         if (this.#socket) this.#watch(note.userIds);
         break;
       case "progress":
-        this.#progressed(note.id, note.share);
+        progressed(note.id, note.share);
         break;
       case "cancel":
         this.uploader.cancelHere(note.id);
@@ -424,62 +368,11 @@ export class Engine {
     this.#tabs.postMessage({ do: "link", link } satisfies Note);
   }
 
-  /** One after the other: an older reading that ends later would show what is no longer so. */
-  #reread(changed: Changed): Promise<void> {
-    const now = this.#rereading.then(() => this.#rereadNow(changed));
-    this.#rereading = now.catch(() => undefined); // told to who asked; the next one is read all the same
-    return now;
-  }
-
-  #rereading: Promise<void> = Promise.resolve();
-
-  async #rereadNow(changed: Changed): Promise<void> {
-    if (state.phase.value === "out") return;
-    const [found, waiting] = await Promise.all([this.store.chatsById(changed.chats ?? []), this.store.pending()]);
-    const drafts = changed.drafts ? await this.store.drafts() : null;
-    const people = changed.people ? await this.store.people() : null;
-    batch(() => {
-      state.pending.value = waiting;
-      if (changed.chats?.length) {
-        const next = new Map(state.chats.value);
-        for (const [id, row] of found) {
-          if (row) next.set(id, row);
-          else next.delete(id);
-        }
-        this.#meet([...found.values()].filter((row) => row !== undefined));
-        state.chats.value = next;
-        if (next.size) state.loaded.value = true;
-      }
-      if (drafts) state.drafts.value = new Map(drafts.map((draft) => [draft.chatId, draft]));
-      if (people) {
-        const next = new Map(state.people.value);
-        for (const user of people) next.set(user.id, user);
-        state.people.value = next;
-      }
-    });
-    if (changed.chats?.length) {
-      const ids = new Set(changed.chats);
-      for (const listener of state.onTouched) listener(ids);
-    }
-  }
-
-  /** The other side of a direct chat comes with the chat. */
-  #meet(rows: ChatRow[]): void {
-    const peers = rows.map((row) => row.chat.peer).filter((peer) => peer !== null && peer !== undefined);
-    if (!peers.length) return;
-    const next = new Map(state.people.value);
-    for (const peer of peers) next.set(peer.id, peer);
-    state.people.value = next;
-  }
-
   #told(frame: Frame): void {
     if (frame.type === "typing.start" || frame.type === "typing.stop")
-      this.#typed(frame.chatId, frame.userId, frame.type === "typing.start");
-    else if (frame.type === "presence.updated") {
-      const next = new Map(state.presence.value);
-      next.set(frame.userId, { online: frame.status === "online", lastSeen: frame.lastSeen ?? null });
-      state.presence.value = next;
-    } else if (frame.type === "error" && this.#core && frame.ref) {
+      typed(frame.chatId, frame.userId, frame.type === "typing.start");
+    else if (frame.type === "presence.updated") present(frame);
+    else if (frame.type === "error" && this.#core && frame.ref) {
       // What was foretold of this change did not come to be: show the message as it is.
       const messageId = String(frame.ref).split(".")[0]!;
       this.api.get<Message>(`/messages/${messageId}`).then(
@@ -497,29 +390,6 @@ export class Engine {
   }
 
   onRefused: (code: string) => void = () => undefined;
-
-  #typed(chatId: string, userId: string, on: boolean): void {
-    const key = `${chatId}.${userId}`;
-    clearTimeout(this.#typingTimers.get(key));
-    const others = (state.typing.value.get(chatId) ?? []).filter((id) => id !== userId);
-    const next = new Map(state.typing.value);
-    if (on) {
-      next.set(chatId, [...others, userId]);
-      this.#typingTimers.set(
-        key,
-        setTimeout(() => this.#typed(chatId, userId, false), TYPING_MS),
-      );
-    } else if (others.length) next.set(chatId, others);
-    else next.delete(chatId);
-    state.typing.value = next;
-  }
-
-  #progressed(id: string, share: number | null): void {
-    const next = new Map(state.progress.value);
-    if (share === null) next.delete(id);
-    else next.set(id, share);
-    state.progress.value = next;
-  }
 
   // -- what actions use ----------------------------------------------------------------------------------
 
@@ -575,7 +445,7 @@ export class Engine {
   }
 
   progress(id: string, share: number | null): void {
-    this.#progressed(id, share);
+    progressed(id, share);
     this.#tabs.postMessage({ do: "progress", id, share } satisfies Note);
   }
 
@@ -597,11 +467,6 @@ export class Engine {
 
 function isFull(error: unknown): boolean {
   return error instanceof DOMException && error.name === "QuotaExceededError";
-}
-
-export function failure(error: unknown): { code: string; retryAfterMs: number | null } {
-  if (error instanceof Refusal) return { code: error.code, retryAfterMs: error.retryAfterMs };
-  return { code: "unreachable", retryAfterMs: null };
 }
 
 function deviceName(): string {
