@@ -1,41 +1,33 @@
 """The client: one person's chats, held in a store of their own, the same online and offline.
 
-`Client` drives the sync core: inputs come from the socket, from REST answers, from time and from the user; each batch
-of steps is one transaction of the store, and only then are the effects performed. What a method answers has been
-committed.
+What is read comes from the store; what is written is committed when a method answers, and the engine sends it when
+there is a network.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import msgspec
 
 from tidings.client import events as e
 from tidings.client import model as m
 from tidings.client.api import Api
-from tidings.client.core import Core
+from tidings.client.engine import Engine
 from tidings.client.model import Json
 from tidings.client.outbox import send_frame
 from tidings.client.rows import ChatRow, Message
 from tidings.client.session import SessionFile
-from tidings.client.socket import Socket
 from tidings.client.store import Store
 from tidings.contracts import ids, times
 from tidings.contracts.errors import ApiError
 from tidings.contracts.objects import User
 
-CALLS_AT_ONCE: Final = 6
-PAGE: Final = 500
 READ_CHUNK: Final = 50
 TYPING_EVERY_S: Final = 3.0  # `typing.start` lapses after 6
-
-T = TypeVar("T")
 
 
 class Client:
@@ -50,22 +42,14 @@ class Client:
     ) -> None:
         self._store = Store(folder)
         self.api = Api(url, SessionFile(session_folder or folder))
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tidings-store")
-        self._core: Core | None = None
-        self._socket = Socket(self.api, self._received, self._lost)
-        self._inputs: asyncio.Queue[tuple[m.Input, asyncio.Future[None] | None]] = asyncio.Queue(1_000)
+        self._engine = Engine(self.api, self._store, self._tell)
         self._listeners: set[e.Listener] = set()
-        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
-        self._tasks: asyncio.TaskGroup | None = None
-        self._engine: asyncio.Task[None] | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._told_state = (False, False)
         self._typed_at: dict[str, float] = {}
 
     async def __aenter__(self) -> Self:
         session = self.api.session
         if session is not None:
-            await self._start(session.user_id)
+            await self._engine.start(session.user_id)
         return self
 
     async def __aexit__(
@@ -75,10 +59,9 @@ class Client:
 
     async def close(self) -> None:
         """End what runs. For who uses `api` alone, without `async with`."""
-        await self._stop()
+        await self._engine.stop()
         await self.api.close()
-        await self._on_store(self._store.close)
-        self._thread.shutdown()
+        await self._engine.close_store()
 
     # -- signing in ---------------------------------------------------------------------------------------
 
@@ -94,50 +77,50 @@ class Client:
     async def sign_in(self, phone: str, code: str, device_name: str = "Tidings for Python") -> str:
         """Sign in with the code and begin to sync. Answers the user's id."""
         session = await self.api.sign_in(phone, code, device_name)
-        await self._stop()
-        await self._start(session.user_id)
+        await self._engine.stop()
+        await self._engine.start(session.user_id)
         return session.user_id
 
     async def sign_out(self) -> None:
         """End the session and remove everything held here."""
-        await self._stop()
+        await self._engine.stop()
         try:
             await self.api.sign_out()
         finally:
-            await self._on_store(lambda: self._store.begin(""))
+            await self._engine.on_store(lambda: self._store.begin(""))
 
     # -- reading: answered from the store, never from the network -----------------------------------------------
 
     async def chats(self) -> list[ChatRow]:
         """Pinned first, then by newest activity."""
-        return await self._on_store(self._store.chats)
+        return await self._engine.on_store(self._store.chats)
 
     async def chat(self, chat_id: str) -> ChatRow | None:
-        return await self._on_store(lambda: self._store.chat(chat_id))
+        return await self._engine.on_store(lambda: self._store.chat(chat_id))
 
     async def messages(self, chat_id: str, before: int | None = None, limit: int = 50) -> list[Message]:
         """The newest `limit` messages below the number `before`, oldest first; what is not yet stored is last."""
-        return await self._on_store(lambda: self._store.messages(chat_id, before, limit))
+        return await self._engine.on_store(lambda: self._store.messages(chat_id, before, limit))
 
     async def after(self, chat_id: str, seq: int, limit: int = 500) -> list[Message]:
         """The messages above the number `seq`, oldest first."""
-        return await self._on_store(lambda: self._store.after(chat_id, seq, limit))
+        return await self._engine.on_store(lambda: self._store.after(chat_id, seq, limit))
 
     async def message(self, message_id: str) -> Message | None:
         """A message that is held, by its id or its clientMsgId."""
-        return await self._on_store(lambda: self._store.message(message_id))
+        return await self._engine.on_store(lambda: self._store.message(message_id))
 
     async def find(self, words: str, chat_id: str | None = None, limit: int = 50) -> list[Message]:
         """Messages held here whose text contains `words`, newest first. Works offline."""
-        return await self._on_store(lambda: self._store.find(words, chat_id, limit))
+        return await self._engine.on_store(lambda: self._store.find(words, chat_id, limit))
 
     async def person(self, user_id: str) -> User | None:
         """What is known here of a person."""
-        return await self._on_store(lambda: self._store.person(user_id))
+        return await self._engine.on_store(lambda: self._store.person(user_id))
 
     async def pending(self) -> int:
         """How many frames wait to be sent and answered."""
-        return await self._on_store(self._store.pending)
+        return await self._engine.on_store(self._store.pending)
 
     # -- writing: committed when answered, sent when there is a network -------------------------------------------
 
@@ -148,7 +131,7 @@ class Client:
         """Put a message into the outbox. Answers its row, which is `pending` until the server has stored it."""
         client_msg_id = ids.new_id()
         whole = {"kind": "text", "text": content} if isinstance(content, str) else content
-        await self._do(
+        await self._engine.do(
             m.Send(
                 chat_id=chat_id, client_msg_id=client_msg_id, content=whole, created_at=times.rfc3339(times.now_ms()),
                 reply_to=reply_to, mentions=list(mentions), expires_in=expires_in,
@@ -169,7 +152,7 @@ class Client:
             answered.message_id if answered else None,
             message.mentions,
         )
-        await self._do(m.Again(entry=m.Entry(id=client_id, chat_id=message.chat_id, frame=frame)))
+        await self._engine.do(m.Again(entry=m.Entry(id=client_id, chat_id=message.chat_id, frame=frame)))
 
     async def edit(self, message: Message, content: str | Json) -> None:
         whole = {"kind": "text", "text": content} if isinstance(content, str) else content
@@ -189,23 +172,23 @@ class Client:
         if message.message_id is None:
             raise ApiError("conflict", "This message is not stored yet")
         ref = ids.new_id()
-        await self._do(m.Ask(chat_id=message.chat_id, ref=ref, frame=frame | {"messageId": message.message_id}))
+        await self._engine.do(m.Ask(chat_id=message.chat_id, ref=ref, frame=frame | {"messageId": message.message_id}))
 
     async def read(self, chat_id: str, seq: int) -> None:
         """Everything up to `seq` has been read."""
-        await self._do(m.Read(chat_id=chat_id, seq=seq))
+        await self._engine.do(m.Read(chat_id=chat_id, seq=seq))
 
     async def typing(self, chat_id: str) -> None:
         """Someone types here: call it at each key, it is told every 3 s."""
         now = time.monotonic()
         if self.online and now - self._typed_at.get(chat_id, 0.0) > TYPING_EVERY_S:
             self._typed_at[chat_id] = now
-            await self._socket.send({"type": "typing.start", "chatId": chat_id})
+            await self._engine.say({"type": "typing.start", "chatId": chat_id})
 
     async def watch(self, user_ids: list[str]) -> None:
         """Be told the presence of these people, by `Told`, on this connection."""
         if user_ids and self.online:
-            await self._socket.send({"type": "presence.subscribe", "userIds": user_ids})
+            await self._engine.say({"type": "presence.subscribe", "userIds": user_ids})
 
     # -- calls that need the network --------------------------------------------------------------------------------
 
@@ -219,7 +202,7 @@ class Client:
         return await self._made(await self.api.post("/chats", body, retry=True))
 
     async def _made(self, chat: Json) -> str:
-        await self._do(m.Frame(frame={"type": "chat.created", "chat": chat}))
+        await self._engine.do(m.Frame(frame={"type": "chat.created", "chat": chat}))
         chat_id: str = chat["id"]
         return chat_id
 
@@ -250,7 +233,7 @@ class Client:
 
     async def _keep_people(self, users: Iterable[Json]) -> None:
         kept = list(users)
-        await self._on_store(lambda: self._store.put_people(kept))
+        await self._engine.on_store(lambda: self._store.put_people(kept))
         self._tell(e.Changed(frozenset()))
 
     async def upload(self, path: Path, mime_type: str) -> Json:
@@ -263,12 +246,12 @@ class Client:
     @property
     def online(self) -> bool:
         """Whether there is a connection."""
-        return self._core is not None and self._core.online
+        return self._engine.online
 
     @property
     def settled(self) -> bool:
         """Connected, and everything known to exist is held."""
-        return self._core is not None and self._core.settled
+        return self._engine.settled
 
     async def events(self) -> AsyncIterator[e.Event]:
         """What happens from now on. A slow listener loses the oldest events, and nothing of the store."""
@@ -318,7 +301,7 @@ class Client:
         self._listeners.add(listener)
         try:
             while True:
-                found = await self._on_store(lambda: self._store.unread(READ_CHUNK))
+                found = await self._engine.on_store(lambda: self._store.unread(READ_CHUNK))
                 for message in found:
                     yield message
                     await self.read(message.chat_id, message.seq or 0)
@@ -327,143 +310,6 @@ class Client:
         finally:
             self._listeners.discard(listener)
 
-    # -- the engine -----------------------------------------------------------------------------------------------
-
-    async def _start(self, user_id: str) -> None:
-        await self._on_store(lambda: self._store.begin(user_id))
-        self._core = Core(await self._on_store(self._store.load))
-        started = asyncio.Event()
-        self._engine = asyncio.create_task(self._run(started), name="tidings-client")
-        await started.wait()
-
-    async def _stop(self) -> None:
-        if self._engine is not None:
-            self._engine.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._engine
-        self._engine = self._core = None
-        if self._alarm is not None:
-            self._alarm.cancel()
-        while not self._inputs.empty():
-            _, done = self._inputs.get_nowait()
-            if done is not None:
-                done.cancel()
-
-    async def _run(self, started: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            tasks.create_task(self._connect())
-            started.set()
-            while True:
-                await self._turn([await self._inputs.get()])
-
-    async def _connect(self) -> None:
-        try:
-            await self._socket.run()
-        except ApiError:
-            await self._take(m.Closed())
-            self._tell(e.SignedOut())
-
-    async def _turn(self, batch: list[tuple[m.Input, asyncio.Future[None] | None]]) -> None:
-        """Everything that waits, in one transaction; then the effects."""
-        core = self._core
-        if core is None:
-            return
-        while not self._inputs.empty() and len(batch) < 100:
-            batch.append(self._inputs.get_nowait())
-        ops: list[m.Op] = []
-        effects: list[m.Effect] = []
-        for given, _ in batch:
-            step = core.handle(given, int(time.monotonic() * 1000))
-            ops += step.ops
-            effects += step.effects
-        await self._on_store(lambda: self._store.apply(ops))
-        for _, done in batch:
-            if done is not None and not done.done():
-                done.set_result(None)
-        if ops:
-            self._tell(e.Changed(frozenset(chat for op in ops if (chat := m.chat_of(op)))))
-        for effect in effects:
-            await self._perform(effect)
-        state = (core.online, core.settled)
-        if state != self._told_state:
-            self._told_state = state
-            self._tell(e.Connected(*state))
-
-    async def _perform(self, effect: m.Effect) -> None:
-        match effect:
-            case m.SendFrame(frame=frame):
-                await self._socket.send(frame)
-            case m.Tell(frame=frame):
-                self._tell(e.Told(frame))
-            case m.Wake(at_ms=at_ms):
-                if self._alarm is not None:
-                    self._alarm.cancel()
-                delay = max(0.0, at_ms / 1000 - time.monotonic())
-                self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
-            case m.CallSync() | m.Fetch() | m.Look():
-                if self._tasks is not None:
-                    self._tasks.create_task(self._call(effect))
-
-    def _ring(self) -> None:
-        with contextlib.suppress(asyncio.QueueFull):  # whatever fills it makes the core look at the clock
-            self._inputs.put_nowait((m.Tick(), None))
-
-    async def _call(self, effect: m.CallSync | m.Fetch | m.Look) -> None:
-        async with self._calls:
-            try:
-                answer = await self._answer(effect)
-            except ApiError as problem:
-                answer = _failed(effect, problem)
-        await self._take(answer)
-
-    async def _answer(self, effect: m.CallSync | m.Fetch | m.Look) -> m.Input:
-        match effect:
-            case m.CallSync(round=turn):
-                body = {"since": effect.since, "positions": effect.positions, "limit": PAGE}
-                return m.Synced(round=turn, answer=await self.api.post("/sync", body))
-            case m.Fetch(round=turn, chat_id=chat_id, after=after):
-                page = await self.api.get(f"/chats/{chat_id}/messages", after=after, limit=100)
-                return m.Fetched(round=turn, chat_id=chat_id, after=after, page=page)
-            case m.Look(message_id=message_id):
-                return m.Looked(message_id=message_id, message=await self.api.get(f"/messages/{message_id}"))
-
-    async def _received(self, frame: Json) -> None:
-        await self._take(m.Frame(frame=frame))
-
-    async def _lost(self, reason: str) -> None:
-        await self._take(m.Closed())
-        self._tell(e.Connected(online=False, settled=False, reason=reason))
-
-    async def _take(self, given: m.Input) -> None:
-        await self._inputs.put((given, None))
-
-    async def _do(self, given: m.Input) -> None:
-        """Hand in what the user did, and wait until it is committed. Raises ApiError when nobody is signed in."""
-        if self._engine is None:
-            raise ApiError("unauthenticated")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._inputs.put((given, done))
-        await asyncio.wait({done, self._engine}, return_when=asyncio.FIRST_COMPLETED)
-        if not done.done():
-            await self._engine  # raises what ended it
-        await done
-
     def _tell(self, event: e.Event) -> None:
         for listener in self._listeners:
             listener.add(event)
-
-    async def _on_store(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def _failed(effect: m.CallSync | m.Fetch | m.Look, problem: ApiError) -> m.Input:
-    match effect:
-        case m.CallSync(round=turn):
-            return m.SyncFailed(round=turn, code=problem.code, retry_after_ms=problem.retry_after_ms)
-        case m.Fetch(round=turn, chat_id=chat_id):
-            return m.FetchFailed(round=turn, chat_id=chat_id, code=problem.code)
-        case m.Look(message_id=message_id):
-            if problem.code == "not_found":
-                return m.Looked(message_id=message_id, message=None)
-            return m.LookFailed(message_id=message_id)
