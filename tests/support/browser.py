@@ -202,3 +202,21 @@ def eventually(check: Callable[[], bool], page: Page, timeout_s: float = 10) -> 
             return
         page.wait_for_timeout(50)
     raise AssertionError("it did not come to be")
+
+
+def visiting(browser: Browser, url: str, name: str, sms: str = "", **options: Any) -> Iterator[Visitor]:
+    """For a fixture: somebody at a browser, in whose console nothing went wrong at the end."""
+    found = Visitor(browser, url, name, sms, **options)
+    yield found
+    assert found.errors == []
+    found.context.close()
+
+
+def answering(browser: Browser, url: str, name: str, other: Visitor) -> Iterator[Visitor]:
+    """For a fixture: somebody whom the other has written to, both with that chat open."""
+    for found in visiting(browser, url, name):
+        other.begin(found)
+        other.write(f"Hello {name}")
+        found.open(other.name)
+        found.sees(f"Hello {name}")
+        yield found

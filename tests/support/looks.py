@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageFilter
 
-IMAGES = Path(__file__).parents[1] / "e2e" / "images"
+IMAGES = Path(__file__).parents[1] / "e2e" / "web" / "images"
 FAILED = Path(__file__).parents[2] / ".cache" / "looks"
 RENEW = bool(os.environ.get("LOOKS_RENEW"))
 BLOCK = 8  # of the stored picture

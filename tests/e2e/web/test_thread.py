@@ -1,26 +1,12 @@
 """A thread of the web client: the composer, what can be done with messages, finding one's way among many."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from tests.support.browser import Visitor, eventually
 from tests.support.people import Person
-from tests.support.running import System
 from tests.support.samples import picture
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> None:
-    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
-
-
-@pytest.fixture(scope="module")
-def ben(system: System) -> Person:
-    found = Person(system.base_url)
-    found.ask("PATCH", "/users/me", {"name": "Ben"})
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +18,6 @@ def group(ada: Visitor, ben: Person) -> str:
     body = {"type": "group", "name": "Choir", "participantIds": [synced["user"]["id"], kim.id]}
     chat_id: str = ben.ask("POST", "/chats", body, gives=201)["id"]
     return chat_id
-
-
-@pytest.fixture(scope="module")
-def ada(browser: Browser, system: System) -> Iterator[Visitor]:
-    found = Visitor(browser, system.base_url, "Ada")
-    yield found
-    assert found.errors == []
-    found.context.close()
 
 
 @pytest.fixture(autouse=True)

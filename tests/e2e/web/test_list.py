@@ -10,18 +10,6 @@ from tests.support.people import Person
 from tests.support.running import System
 
 
-@pytest.fixture(autouse=True)
-def _closed() -> None:
-    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
-
-
-@pytest.fixture(scope="module")
-def ben(system: System) -> Person:
-    found = Person(system.base_url)
-    found.ask("PATCH", "/users/me", {"name": "Ben"})
-    return found
-
-
 @pytest.fixture(scope="module")
 def ada(browser: Browser, system: System, ben: Person) -> Iterator[Visitor]:
     """With Ben in a direct chat and two groups."""

@@ -36,18 +36,6 @@ def system(tmp_path_factory: pytest.TempPathFactory, push_service: PushService) 
         yield found
 
 
-@pytest.fixture(autouse=True)
-def _closed() -> None:
-    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
-
-
-@pytest.fixture(scope="module")
-def ben(system: System) -> Person:
-    found = Person(system.base_url)
-    found.ask("PATCH", "/users/me", {"name": "Ben"})
-    return found
-
-
 class Scene:
     """Ada at a browser with pushes, in a chat with Ben, who writes by REST."""
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import Browser, Response, expect
-from tests.support.browser import KEPT, Visitor, Wire, eventually
+from tests.support.browser import KEPT, Visitor, Wire, answering, eventually, visiting
 from tests.support.running import System
 
 
@@ -23,27 +23,12 @@ def wire(system: System) -> Iterator[Wire]:
 @pytest.fixture(scope="module")
 def ada(browser: Browser, wire: Wire, system: System) -> Iterator[Visitor]:
     """Her network can be cut."""
-    found = Visitor(browser, wire.url, "Ada", system.base_url)
-    yield found
-    assert found.errors == []
-    found.context.close()
+    yield from visiting(browser, wire.url, "Ada", system.base_url)
 
 
 @pytest.fixture(scope="module")
 def ben(browser: Browser, system: System, ada: Visitor) -> Iterator[Visitor]:
-    found = Visitor(browser, system.base_url, "Ben")
-    ada.begin(found)
-    ada.write("Hello Ben")
-    found.open("Ada")
-    found.sees("Hello Ben")
-    yield found
-    assert found.errors == []
-    found.context.close()
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> None:
-    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
+    yield from answering(browser, system.base_url, "Ben", ada)
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,6 @@ from tests.support.running import System
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
-@pytest.fixture(autouse=True)
-def _closed() -> None:
-    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
-
-
 @pytest.fixture(scope="module")
 def fay(browser: Browser, system: System) -> Iterator[Visitor]:
     """In a chat with somebody; the page lets in a script of ours."""

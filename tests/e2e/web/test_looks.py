@@ -1,6 +1,6 @@
 """How the web client looks: its main views beside stored pictures, in light, dark and Arabic, on a phone and a desktop.
 
-`LOOKS_RENEW=1 make test ARGS=tests/e2e/test_web_looks.py` takes the pictures anew; look at them before they are kept.
+`LOOKS_RENEW=1 make test ARGS=tests/e2e/web/test_looks.py` takes the pictures anew; look at them before they are kept.
 Text is as wide as the fonts of the machine make it: where they are others than the pictures were taken with, nothing
 can be compared, and the tests say so.
 """
@@ -47,11 +47,6 @@ WIDTHS = """() => {
   pen.font = '64px ' + getComputedStyle(document.body).fontFamily;
   return ['Hamburgefonstiv 0123', 'مرحبا بالعالم', '👍🎉'].map((text) => Math.round(pen.measureText(text).width));
 }"""
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> None:
-    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
 
 
 def named(system: System, name: str) -> Person:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from bench.web import COUNT, DELAYS, Friend, in_thread
 from playwright.sync_api import Browser, Page, expect
-from tests.support.browser import KEPT, Visitor, Wire, eventually
+from tests.support.browser import KEPT, Visitor, Wire, answering, eventually
 from tests.support.people import Person
 from tests.support.running import System
 from tests.support.samples import picture
@@ -26,29 +26,9 @@ WRONG_CLOCK = """
 """
 
 
-@pytest.fixture(autouse=True)
-def _closed() -> None:
-    """In place of the asynchronous one of the other tests here: the browser's loop is running."""
-
-
-@pytest.fixture(scope="module")
-def ada(browser: Browser, system: System) -> Iterator[Visitor]:
-    found = Visitor(browser, system.base_url, "Ada")
-    yield found
-    assert found.errors == []
-    found.context.close()
-
-
 @pytest.fixture(scope="module")
 def ben(browser: Browser, system: System, ada: Visitor) -> Iterator[Visitor]:
-    found = Visitor(browser, system.base_url, "Ben")
-    ada.begin(found)
-    ada.write("Hello Ben")
-    found.open("Ada")
-    found.sees("Hello Ben")
-    yield found
-    assert found.errors == []
-    found.context.close()
+    yield from answering(browser, system.base_url, "Ben", ada)
 
 
 def test_nothing_is_lost_when_services_are_killed_while_two_talk(ada: Visitor, ben: Visitor, system: System) -> None:

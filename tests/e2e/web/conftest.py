@@ -1,0 +1,28 @@
+"""The web client's tests drive a browser, whose loop is running: they are not asynchronous."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+from tests.support.browser import Visitor, visiting
+from tests.support.people import Person
+from tests.support.running import System
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> None:
+    """In place of the asynchronous one of the other tests through the gateway."""
+
+
+@pytest.fixture(scope="module")
+def ben(system: System) -> Person:
+    """Somebody to write to, by REST."""
+    found = Person(system.base_url)
+    found.ask("PATCH", "/users/me", {"name": "Ben"})
+    return found
+
+
+@pytest.fixture(scope="module")
+def ada(browser: Browser, system: System) -> Iterator[Visitor]:
+    """At a browser. Modules whose Ada has more have their own."""
+    yield from visiting(browser, system.base_url, "Ada")
