@@ -192,3 +192,36 @@ def test_the_line_of_presence_keeps_to_privacy(ada: Visitor, browser: Browser, s
     expect(ada.page.locator(".thread-head small")).to_have_count(0)
     assert dora.errors == []
     dora.context.close()
+
+
+OFFER = """() => {
+    const offer = new Event("beforeinstallprompt", { cancelable: true });
+    offer.prompt = async () => { document.documentElement.dataset.installing = "yes"; };
+    dispatchEvent(offer);
+    return offer.defaultPrevented;
+}"""
+
+
+def test_installing_is_offered_to_who_wrote_and_asked_about_once(ada: Visitor) -> None:
+    """The browser's offer is made by the test: Chromium makes none without a window."""
+    question = ada.page.get_by_role("region", name="Install Tidings")
+    ada.page.evaluate("localStorage.setItem('tidings.look', JSON.stringify({ askedNotify: true }))")
+    ada.page.reload()
+    row(ada, "Ben").wait_for()
+    assert ada.page.evaluate(OFFER), "the browser would ask by itself, at once"
+    enter(ada, "Ben")
+    expect(question).to_have_count(0)
+    ada.write("Here I am")
+    expect(question).to_contain_text("Install Tidings as an app?")
+    question.get_by_role("button", name="Not now").click()
+    ada.page.reload()
+    ada.write("Here I am again")
+    ada.sees("Here I am again")
+    ada.page.evaluate(OFFER)
+    expect(question).to_have_count(0)
+    ada.page.goto(f"{ada.url}/settings")
+    ada.page.get_by_role("heading", name="Settings").wait_for()
+    ada.page.evaluate(OFFER)
+    ada.page.get_by_role("button", name="Install Tidings").click()
+    expect(ada.page.locator("html")).to_have_attribute("data-installing", "yes")
+    expect(ada.page.get_by_role("button", name="Install Tidings")).to_have_count(0)

@@ -12,6 +12,7 @@ export interface Look {
   autoDownload: boolean;
   notify: boolean;
   askedNotify: boolean; // whether we asked, so that we do not ask again
+  askedInstall: boolean;
 }
 
 const KEY = "tidings.look";
@@ -24,6 +25,7 @@ const DEFAULT: Look = {
   autoDownload: true,
   notify: false,
   askedNotify: false,
+  askedInstall: false,
 };
 
 function load(): Look {

@@ -21,6 +21,7 @@ import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
 import { brief, firstName, isSelf, nameOf, previewOf, refusal, tickOf, titleOf } from "../format";
 import { Icon, IconButton } from "../icon";
+import { install, offer } from "../install";
 import { look, setLook } from "../look";
 import { canNotify, turnOn } from "../notify";
 import { Avatar, ChatAvatar, Empty, Menu, MenuButton, type MenuItem, rove, Spinner } from "../parts";
@@ -98,7 +99,7 @@ export function ChatList() {
         )}
       </div>
       <Connection />
-      <AskNotify />
+      <Question />
       {query.value.trim() ? <LazyResults query={query.value.trim()} onOpen={() => (query.value = "")} /> : <Chats />}
     </div>
   );
@@ -135,21 +136,34 @@ function Connection() {
   );
 }
 
-/** Asked once, when something was written to which an answer may come. */
-function AskNotify() {
-  const asked = look.value.notify || look.value.askedNotify;
-  if (asked || !wrote.value || !canNotify() || Notification.permission !== "default") return null;
+/** Asked once each, one at a time: notifications when something was written to which an answer may come, then installing. */
+function Question() {
+  const { notify, askedNotify, askedInstall } = look.value;
+  if (!wrote.value) return null;
+  if (!notify && !askedNotify && canNotify() && Notification.permission === "default") {
+    const begin = () => void turnOn().catch((error) => say(refusal(actions.failure(error).code)));
+    return <Ask name={t("notifications")} text={t("askNotify")} yes={t("turnOn")} onYes={begin} no="askedNotify" />;
+  }
+  if (!offer.value || askedInstall) return null;
+  return <Ask name={t("install")} text={t("askInstall")} yes={t("install")} onYes={install} no="askedInstall" />;
+}
+
+interface Asked {
+  name: string;
+  text: string;
+  yes: string;
+  onYes(): void;
+  no: "askedNotify" | "askedInstall";
+}
+
+function Ask({ name, text, yes, onYes, no }: Asked) {
   return (
-    <div class="ask" role="region" aria-label={t("notifications")}>
-      <span>{t("askNotify")}</span>
-      <button
-        type="button"
-        class="button small"
-        onClick={() => void turnOn().catch((error) => say(refusal(actions.failure(error).code)))}
-      >
-        {t("turnOn")}
+    <div class="ask" role="region" aria-label={name}>
+      <span>{text}</span>
+      <button type="button" class="button small" onClick={onYes}>
+        {yes}
       </button>
-      <button type="button" class="button quiet small" onClick={() => setLook({ askedNotify: true })}>
+      <button type="button" class="button quiet small" onClick={() => setLook({ [no]: true })}>
         {t("notNow")}
       </button>
     </div>

@@ -9,6 +9,7 @@ import { LOCALES, type Locale, preferred, speak, t } from "../../i18n/i18n";
 import type { User } from "../../sync/wire";
 import { full, personName, refusal } from "../format";
 import { Icon, type IconName } from "../icon";
+import { install, offer } from "../install";
 import { type Look, look, setLook } from "../look";
 import { Avatar, Confirm, Empty, PanelHead, PersonAvatar, Spinner, Switch } from "../parts";
 import { PicturePick } from "../picture";
@@ -70,6 +71,17 @@ function Overview() {
             <Icon name="next" class="flip" />
           </button>
         ))}
+        {offer.value && (
+          <button type="button" class="row" onClick={install}>
+            <span class="row-icon">
+              <Icon name="download" />
+            </span>
+            <span class="row-text">
+              <b>{t("install")}</b>
+              <small>{t("installHint")}</small>
+            </span>
+          </button>
+        )}
         <button type="button" class="row danger" onClick={() => (asking.value = true)}>
           <span class="row-icon">
             <Icon name="leave" />
