@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 from tests.support.browser import Visitor, eventually
 from tests.support.people import Person
 from tests.support.running import System
@@ -178,18 +178,36 @@ def test_text_grows_with_the_setting_and_the_theme_holds(ada: Visitor) -> None:
 
 
 def test_the_line_of_presence_keeps_to_privacy(ada: Visitor, browser: Browser, system: System) -> None:
-    dora = Visitor(browser, system.base_url, "Dora")
+    dora = Visitor(browser, system.base_url, "Dora", service_workers="block")  # what it fetches cannot be held up
     dora.begin(ada)
     dora.write("Hello from Dora")
     row(ada, "Dora").wait_for()
     enter(ada, "Dora")
     expect(ada.page.locator(".thread-head small")).to_have_text("online")
     dora.page.goto(f"{dora.url}/settings/privacy")
-    for setting in ("Online", "Last seen"):
-        dora.page.locator("label.setting", has_text=setting).locator("select").select_option(label="Nobody")
-    ada.page.reload()
+    held: list[Route] = []
+    answered: list[str] = []
+
+    def hold_the_first(route: Route) -> None:
+        if route.request.method == "PUT" and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    dora.page.route("**/users/me/privacy", hold_the_first)
+    dora.page.on("response", lambda answer: answered.append(answer.url) if answer.request.method == "PUT" else None)
+    selects = [dora.page.locator("label.setting", has_text=it).locator("select") for it in ("Online", "Last seen")]
+    for select in selects:  # what was chosen first is said last, if both go at once
+        select.select_option(label="Nobody")
+    eventually(lambda: len(held) == 1, dora.page)
+    dora.page.wait_for_timeout(300)
+    held[0].continue_()
+    eventually(lambda: len(answered) == 2, dora.page)
     expect(ada.page.locator(".thread-head .who")).to_have_text(re.compile("Dora"))
     expect(ada.page.locator(".thread-head small")).to_have_count(0)
+    dora.page.reload()
+    for select in selects:
+        expect(select).to_have_value("nobody")
     assert dora.errors == []
     dora.context.close()
 

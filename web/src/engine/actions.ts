@@ -306,7 +306,7 @@ export interface Privacy {
   readReceipts: boolean;
 }
 export const privacy = () => engine.api.get<Privacy>("/users/me/privacy");
-export const setPrivacy = (given: Privacy) => engine.api.put<Privacy>("/users/me/privacy", given);
+export const setPrivacy = (given: Partial<Privacy>) => engine.api.put<Privacy>("/users/me/privacy", given);
 
 export interface SessionInfo {
   id: string;

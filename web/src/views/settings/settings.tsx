@@ -2,7 +2,7 @@
 
 import "../../style/panels.css";
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import { me, people, say } from "../../engine/state";
 import { LOCALES, type Locale, preferred, speak, t } from "../../i18n/i18n";
@@ -271,13 +271,16 @@ function Looks() {
 function Privacy() {
   const held = useSignal<actions.Privacy | null>(null);
   useEffect(() => void actions.privacy().then((found) => (held.value = found), oops), []);
+  // What changed and nothing else, one after the other: two at once could end in what was chosen first.
+  const saving = useRef<Promise<unknown>>(Promise.resolve());
   const set = (fields: Partial<actions.Privacy>) => {
-    const before = held.value!;
-    held.value = { ...before, ...fields };
-    actions.setPrivacy(held.value).catch((error) => {
-      held.value = before;
-      oops(error);
-    });
+    held.value = { ...held.value!, ...fields };
+    saving.current = saving.current
+      .then(() => actions.setPrivacy(fields))
+      .catch(async (error) => {
+        oops(error);
+        held.value = await actions.privacy().catch(() => held.value);
+      });
   };
   const audience: [actions.Audience, string][] = [
     ["everyone", t("everyone")],
