@@ -69,7 +69,7 @@ class Client:
 async def measure(target: Target, *, size: int = 500) -> Figures:
     """Seconds until all have caught up, and percentiles of a send meanwhile."""
     system = target.system()
-    pairs, chats = await pair_up(target, size)
+    pairs, chats = await pair_up(target, size, new=True)  # who was in other loads would fetch those chats too
     before = await heads(target, pairs, chats)
     clients = [
         Client(target.url, person, chat, seq, WAITING)

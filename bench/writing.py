@@ -17,10 +17,10 @@ ANSWER_S = 30.0
 Pair = tuple[people.Person, people.Person]
 
 
-async def pair_up(target: Target, size: int) -> tuple[list[Pair], list[str]]:
-    """So many people of the crowd, two and two, and the chat of each pair."""
+async def pair_up(target: Target, size: int, *, new: bool = False) -> tuple[list[Pair], list[str]]:
+    """So many people of the crowd, or `new` ones who are in no other chats, two and two, and the chat of each pair."""
     async with target.client() as client:
-        everyone = await target.crowd(client, size)
+        everyone = await (people.sign_in_many(client, size) if new else target.crowd(client, size))
         pairs = list(zip(everyone[::2], everyone[1::2], strict=True))
         return pairs, await people.direct_many(client, pairs)
 
