@@ -25,6 +25,7 @@ FRAMES_IN: Final = Counter("tidings_frames_received_total", "Frames from clients
 FRAMES_OUT: Final = Counter("tidings_frames_sent_total", "Frames to clients")
 CLOSED: Final = Counter("tidings_sockets_closed_total", "Sockets closed by the server", ["code"])
 CLOSE_WAIT_S: Final = 2.0
+REST_S: Final = 0.05  # a client whose sends are refused is read so seldom
 
 
 @functools.cache
@@ -104,7 +105,7 @@ class Socket(WSListener):
         self._tokens, self._refilled = float(rates.socket_frames_burst), now
         self._flooded_since: float | None = None
         self._malformed: list[float] = []
-        self._lagging = False
+        self._lagging = self._resting = False
         self._turn = turn
         self._out: list[bytes] = []  # of this turn of the loop
         self.closing = False
@@ -254,6 +255,20 @@ class Socket(WSListener):
         if retry_after_ms is not None:
             error.retry_after_ms = retry_after_ms
         self.send(frames.encode_frame(error))
+
+    def rest(self) -> None:
+        """Read nothing of it for a moment: what it goes on to say is then one read, and its refusals one write, here and
+        in the gateway. What was refused must cost little, or it costs what could be stored."""
+        if self._resting or self._transport is None:
+            return
+        self._resting = True
+        self._transport.underlying_transport.pause_reading()
+        self._loop.call_later(REST_S, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = False
+        if self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
 
     def ack(self, ask: ClientFrame) -> None:
         """Answer a frame that has no answer of its own."""
