@@ -12,25 +12,30 @@ import httpx
 
 from bench import people
 from bench.figures import Figures, aims, percentiles
+from bench.sender import Job, sending
 from bench.target import Target
-from bench.writing import Pair, heads, pair_up, write
+from bench.writing import heads, pair_up, write
 
 JITTER_S = 5.0
 WAITING = 20
 SEND_EVERY_S = 0.05
 GIVE_UP_S = 120.0
+SYNCS_AT_ONCE = 100  # the others wait here: httpx looks through all that wait for a connection, at every answer
 
 
 class Client:
     """One person whose socket is cut; `synced_at` is when they had all that waited."""
 
-    def __init__(self, url: str, person: people.Person, chat: str, position: int, wanted: int) -> None:
+    def __init__(
+        self, url: str, person: people.Person, chat: str, position: int, wanted: int, gate: asyncio.Semaphore
+    ) -> None:
         self._url, self._person, self._chat = url, person, chat
         self._position, self._wanted = position, wanted
         self.socket: people.Socket
         self.synced_at = 0.0
         self.connected_at = 0.0
         self.tries = self.turned_away = 0
+        self._gate = gate
 
     async def connect(self) -> None:
         self.socket = await people.connect(self._url, self._person, lambda _: None)
@@ -54,7 +59,8 @@ class Client:
 
     async def _sync(self, client: httpx.AsyncClient) -> None:
         body = {"since": None, "positions": {self._chat: self._position}, "limit": 500}
-        answer = await client.post("/sync", json=body, headers=self._person.headers)
+        async with self._gate:
+            answer = await client.post("/sync", json=body, headers=self._person.headers)
         if answer.status_code in (429, 503):
             self.turned_away += 1
             wait_s = float(answer.headers.get("retry-after", "1"))
@@ -71,8 +77,9 @@ async def measure(target: Target, *, size: int = 500) -> Figures:
     system = target.system()
     pairs, chats = await pair_up(target, size, new=True)  # who was in other loads would fetch those chats too
     before = await heads(target, pairs, chats)
+    gate = asyncio.Semaphore(SYNCS_AT_ONCE)
     clients = [
-        Client(target.url, person, chat, seq, WAITING)
+        Client(target.url, person, chat, seq, WAITING, gate)
         for pair, chat, seq in zip(pairs, chats, before, strict=True)
         for person in pair
     ]
@@ -80,23 +87,18 @@ async def measure(target: Target, *, size: int = 500) -> Figures:
     await write(target, pairs, chats, WAITING)
     for start in range(0, size, 32):
         await asyncio.gather(*(client.connect() for client in clients[start : start + 32]))
-    limits = httpx.Limits(max_connections=100)
+    limits = httpx.Limits(max_connections=SYNCS_AT_ONCE)
+    job = Job(url=target.url, token=pairs[0][0].token, chat=chats[0], every_s=SEND_EVERY_S)
     async with (
         httpx.AsyncClient(base_url=f"{target.url}/api/v1", timeout=30, limits=limits) as rest,
-        # Connections without bound: what waits is to wait in the system.
-        httpx.AsyncClient(
-            base_url=f"{target.url}/api/v1", timeout=60, limits=httpx.Limits(max_connections=None)
-        ) as own,
+        sending(job) as sender,
     ):
-        sends = _Sends(own, pairs[0], chats[0])
-        sending = asyncio.create_task(sends.run())
         await asyncio.sleep(1)
         target.say(f"{size:,} sockets are open: websocket-service is killed")
         usage = target.usage()
         old, cut_at = system.kill("websocket-1"), time.perf_counter()
         done, late = await asyncio.wait([asyncio.create_task(c.come_back(rest)) for c in clients], timeout=GIVE_UP_S)
-        sends.stopped = True
-        await sending
+        sends = await sender.stop()
         for task in late:
             task.cancel()
         failed = [task.exception() for task in done if task.exception()]
@@ -123,36 +125,3 @@ async def measure(target: Target, *, size: int = 500) -> Figures:
         ),
         **used,
     }
-
-
-class _Sends:
-    """Messages of one person over REST, 20 a second, whatever happens."""
-
-    def __init__(self, client: httpx.AsyncClient, pair: Pair, chat: str) -> None:
-        self._client, self._headers, self._chat = client, pair[0].headers, chat
-        self.took: list[float] = []
-        self.failed = 0
-        self.stopped = False
-
-    async def run(self) -> None:
-        """Until `stopped`; returns when the last is answered."""
-        name, began = f"storm-{time.time():.0f}", time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for number in range(int(GIVE_UP_S / SEND_EVERY_S)):
-                at = began + number * SEND_EVERY_S
-                await asyncio.sleep(max(0.0, at - time.perf_counter()))
-                if self.stopped:
-                    return
-                group.create_task(self._one(f"{name}-{number}", at))
-
-    async def _one(self, key: str, at: float) -> None:
-        body = {"clientMsgId": key, "content": "x" * 100}
-        try:
-            answer = await self._client.post(f"/chats/{self._chat}/messages", json=body, headers=self._headers)
-        except httpx.HTTPError:
-            self.failed += 1
-            return
-        if answer.is_success:
-            self.took.append(time.perf_counter() - at)
-        else:
-            self.failed += 1
