@@ -41,10 +41,11 @@ class Receipt(msgspec.Struct, rename="camel"):
 
 
 class History:
-    """Queries; changes nothing."""
+    """Queries; changes nothing. `unread_most`: how many numbers of a chat are looked at to count what is unread."""
 
-    def __init__(self, store: Store, lookups: Lookups, chats: Chats, privacy: Privacy) -> None:
+    def __init__(self, store: Store, lookups: Lookups, chats: Chats, privacy: Privacy, unread_most: int) -> None:
         self._store, self._lookups, self._chats, self._privacy = store, lookups, chats, privacy
+        self._unread_most = unread_most
 
     async def after(self, user_id: str, chat_id: str, seat: Seat, head: int, after: int, limit: int) -> Page:
         """All entries above a number: messages, notices and changes."""
@@ -157,7 +158,7 @@ class History:
             low = max(mine.get(chat_id, {}).get("readSeq", 0), seat.joined_seq - 1) + 1
             high = window_end(seat, heads.get(chat_id, 0))
             if low <= high:
-                spans.append((user_id, chat_id, low, high))
+                spans.append((user_id, chat_id, max(low, high - self._unread_most + 1), high))
         found = await self._lookups.unread(spans)
         unread = {span[1]: count for span, count in found.items()}
         mentions = await self._lookups.mentioned([span for span, count in found.items() if count])

@@ -17,6 +17,7 @@ Span = tuple[str, str, int, int]
 """A reader, a chat, and the lowest and highest number counted."""
 Stretch = tuple[str, int, int]
 QUERIES_AT_ONCE = 8
+NUMBERS_A_QUERY = 400_000  # counted: about half a second
 
 
 class Lookups:
@@ -119,8 +120,9 @@ class Lookups:
         return counts
 
     async def _count(self, spans: Collection[Span], where: Document, index: str) -> dict[Span, int]:
-        """All chats in one query, and one more for each further stretch of the same chat; readers of one stretch share
-        it. The index is named: left to itself the planner may take one that reads all of a chat."""
+        """All chats in one query; one more for each further stretch of the same chat, and where there is much to count.
+        Readers of one stretch share it. The index is named: left to itself the planner may take one that reads all of
+        a chat."""
         readers: dict[Stretch, list[str]] = defaultdict(list)
         for user_id, *stretch in spans:
             readers[cast("Stretch", tuple(stretch))].append(user_id)
@@ -185,14 +187,20 @@ class Lookups:
         return found
 
 
-def _rounds(stretches: Collection[Stretch]) -> list[dict[str, Stretch]]:
-    """Each chat once in each."""
+def _rounds(stretches: Collection[Stretch], most: int = NUMBERS_A_QUERY) -> list[dict[str, Stretch]]:
+    """Each chat once in each, and together not more than `most` numbers, if one alone has not."""
     rounds: list[dict[str, Stretch]] = []
-    met: dict[str, int] = defaultdict(int)
-    for stretch in stretches:
-        chat_id = stretch[0]
-        if met[chat_id] == len(rounds):
+    sizes: list[int] = []
+    free: dict[str, int] = defaultdict(int)  # chat -> the first round that it is not in
+    for chat_id, low, high in stretches:
+        size = high - low + 1
+        place = free[chat_id]
+        while place < len(rounds) and sizes[place] + size > most:
+            place += 1
+        if place == len(rounds):
             rounds.append({})
-        rounds[met[chat_id]][chat_id] = stretch
-        met[chat_id] += 1
+            sizes.append(0)
+        rounds[place][chat_id] = (chat_id, low, high)
+        sizes[place] += size
+        free[chat_id] = place + 1
     return rounds

@@ -65,7 +65,7 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         receipts = Receipts(store, lookups, chats, publisher, privacy, settings)
         sender = Sender(store, chats, lanes, media_peers, limits)
         changer = Changer(store, chats, lanes, publisher, chat_peers, limits)
-        history = History(store, lookups, chats, privacy)
+        history = History(store, lookups, chats, privacy, settings.unread_most)
 
         async def on_chat_event(event: ChatEvent) -> None:
             chats.drop(event.chat_id)

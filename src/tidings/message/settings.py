@@ -24,4 +24,5 @@ class Settings(Common, kw_only=True, frozen=True):
     checkpoint_ms: Positive = 200
     receipts_ms: Positive = 50  # watermarks are gathered for so long before they are written
     delivered_every_ms: Positive = 250  # of one person in one chat: an update a message costs a third of the throughput
+    unread_most: Positive = 20_000  # unread messages are counted in the newest of so many numbers of a chat
     search_timeout_ms: Positive = 3_000

@@ -280,6 +280,17 @@ async def test_unread_follows_the_read_mark_and_marks_never_fall(world: World) -
         assert (await one.counts(ANN, chat)).others_read_seq == 10
 
 
+async def test_unread_is_counted_in_the_newest_numbers_of_a_chat(world: World) -> None:
+    """Else each sync and each push would read all that somebody never opened."""
+    async with world.instance(TIDINGS_MESSAGE_UNREAD_MOST="6") as one:
+        chat = world.room(ANN, BEN)
+        await one.send(chat, ANN, *(f"m{i}" for i in range(10)))
+        await one.send(chat, BEN, "mine")
+        assert (await one.counts(BEN, chat)).unread_count == 5
+        assert not (await one.mark(BEN, chat, "read", 8)).code
+        assert (await one.counts(BEN, chat)).unread_count == 2
+
+
 async def test_a_mark_counts_whole_where_the_head_is_known_from_before(world: World) -> None:
     """An instance that did not store the newest messages itself takes marks up to them all the same."""
     async with world.instance("message-1") as one, world.instance("message-2") as two:
