@@ -257,8 +257,8 @@ class Socket(WSListener):
         self.send(frames.encode_frame(error))
 
     def rest(self) -> None:
-        """Read nothing of it for a moment: what it goes on to say is then one read, and its refusals are one write, here
-        and in the gateway. What is refused must cost little, or it costs what could be stored."""
+        """Read nothing of it for a moment: what it goes on to say is then one read, and its refusals are one write,
+        here and in the gateway. What is refused must cost little, or it costs what could be stored."""
         if self._resting or self._transport is None:
             return
         self._resting = True
