@@ -2,6 +2,7 @@
 `lookups.py`; no other file knows MongoDB."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import cast
 
@@ -222,25 +223,26 @@ class Store:
         return await self._watermarks.find({"chatId": chat_id}, max_time_ms=3000).to_list()
 
     async def advance(self, marks: Sequence[tuple[str, str, str, int, int]]) -> None:
-        """Move watermarks forward: (chatId, userId, "delivered" or "read", seq, at)."""
-        updates = [
-            UpdateOne(
-                {"_id": f"{chat_id}:{user_id}", f"{status}Seq": {"$not": {"$gte": seq}}},
-                {
-                    "$set": {"chatId": chat_id, "userId": user_id, f"{status}Seq": seq},
-                    "$max": {"at": at},
-                    "$push": {status: {"$each": [[seq, at]], "$slice": -200}},
-                },
-                upsert=True,
-            )
-            for chat_id, user_id, status, seq, at in marks
-        ]
+        """Move watermarks forward: (chatId, userId, "delivered" or "read", seq, at). Both of one person in one chat are
+        one update."""
+        together: dict[str, list[tuple[str, str, str, int, int]]] = defaultdict(list)
+        for mark in marks:
+            together[f"{mark[0]}:{mark[1]}"].append(mark)
+        some = list(together.values())
+        behind = await self._advance([_advanced(each) for each in some])
+        if behind:  # one of two stands at or above, or another instance was making the document: each alone
+            await self._advance([_advanced([mark]) for place in behind for mark in some[place]])
+
+    async def _advance(self, updates: list[UpdateOne]) -> list[int]:
+        """The places of those that were not moved: a duplicate key is a mark that is not above the one that stands."""
         try:
             await self._watermarks.bulk_write(updates, ordered=False)
         except BulkWriteError as error:
-            # A duplicate key is a mark at or below the one that stands: nothing to do.
-            if any(f["code"] != DUPLICATE_KEY for f in error.details.get("writeErrors", [])):
+            errors = error.details.get("writeErrors", [])
+            if any(failed["code"] != DUPLICATE_KEY for failed in errors):
                 raise
+            return [failed["index"] for failed in errors]
+        return []
 
     # -- of one person ----------------------------------------------------------------------------
 
@@ -317,4 +319,21 @@ def unavailable(error: PyMongoError) -> ApiError:
     """What a caller hears when MongoDB does not answer."""
     return ApiError(
         "unavailable", f"messages cannot be reached at the moment ({type(error).__name__})", retry_after_ms=500
+    )
+
+
+def _advanced(marks: Sequence[tuple[str, str, str, int, int]]) -> UpdateOne:
+    """Moves all of these marks of one person in one chat, or none."""
+    chat_id, user_id, *_ = marks[0]
+    return UpdateOne(
+        {
+            "_id": f"{chat_id}:{user_id}",
+            **{f"{status}Seq": {"$not": {"$gte": seq}} for _, _, status, seq, _ in marks},
+        },
+        {
+            "$set": {"chatId": chat_id, "userId": user_id, **{f"{status}Seq": seq for _, _, status, seq, _ in marks}},
+            "$max": {"at": max(at for *_, at in marks)},
+            "$push": {status: {"$each": [[seq, at]], "$slice": -200} for _, _, status, seq, at in marks},
+        },
+        upsert=True,
     )
