@@ -10,6 +10,7 @@ from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.widgets import OptionList, Static, TextArea
 from textual.widgets.option_list import Option, OptionDoesNotExist
 
@@ -164,7 +165,12 @@ class ChatApp(App[None]):
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            await self._paint()
+            try:
+                await self._paint()
+            except NoMatches:
+                if self.is_running:
+                    raise
+                return  # the screen is being taken down
             await asyncio.sleep(REPAINT_S)
 
     async def _paint(self) -> None:
