@@ -69,7 +69,7 @@ async def work() -> None:
 
 
 class Sender:
-    """The process, seen from the load; `told` is filled by `stop`."""
+    """The process, seen from the load."""
 
     def __init__(self, running: asyncio.subprocess.Process) -> None:
         self._running = running
