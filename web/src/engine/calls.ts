@@ -6,7 +6,7 @@ import type { Message, Page } from "../sync/wire";
 
 const SYNC_LIMIT = 1_000;
 
-export type Call = Extract<Effect, { effect: "sync" | "fetch" | "look" }>;
+type Call = Extract<Effect, { effect: "sync" | "fetch" | "look" }>;
 
 export async function answered(api: Api, call: Call): Promise<Input> {
   switch (call.effect) {
