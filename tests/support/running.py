@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 from tests.support.waiting import wait_until
 
+from tidings.devstack.ports import is_free
 from tidings.devstack.process import die_with_parent
 from tidings.devstack.state import SystemState, load_state
 from tidings.platform.secrets import secret
@@ -139,10 +140,8 @@ def _in_new_loop(work: Any) -> Any:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One below those that connections are given: of those one may be taken a moment later."""
+    return next(port for port in random.SystemRandom().sample(range(20_000, 30_000), 100) if is_free(port))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -10,10 +9,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.running import free_port
 from tests.support.waiting import eventually
 
 from tidings.contracts.errors import ApiError
-from tidings.devstack.ports import is_free
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import user_pb2
 from tidings.rpc.v1.user_pb2_grpc import UserServiceStub
@@ -41,10 +40,10 @@ asyncio.run(main())
 
 
 class Instance:
-    """On a port below those that connections are given: it is to be had again after a death."""
+    """On a port that is to be had again after a death."""
 
     def __init__(self) -> None:
-        self.port = next(port for port in random.sample(range(20_000, 30_000), 100) if is_free(port))
+        self.port = free_port()
         self.start()
 
     def start(self) -> None:
