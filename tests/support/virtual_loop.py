@@ -8,6 +8,7 @@ and no threads.
 import asyncio
 import heapq
 import math
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -15,6 +16,7 @@ from contextvars import Context, ContextVar
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+SCHEDULES = int(os.environ.get("TIDINGS_SCHEDULES", "100"))  # that a test plays
 INSTANCE: ContextVar[str] = ContextVar("INSTANCE", default="")
 
 

@@ -17,6 +17,8 @@ from tidings.platform.mongo import Database
 
 DUPLICATE_KEY = 11000
 Key = tuple[str, str, str]
+Mark = tuple[str, str, str, int, int]
+"""Chat, person, "delivered" or "read", seq, at (ms)."""
 
 
 class Store:
@@ -222,10 +224,9 @@ class Store:
         """The watermarks of a chat with when they moved, up to 200 pairs each."""
         return await self._watermarks.find({"chatId": chat_id}, max_time_ms=3000).to_list()
 
-    async def advance(self, marks: Sequence[tuple[str, str, str, int, int]]) -> None:
-        """Move watermarks forward: (chatId, userId, "delivered" or "read", seq, at). Both of one person in one chat are
-        one update."""
-        together: dict[str, list[tuple[str, str, str, int, int]]] = defaultdict(list)
+    async def advance(self, marks: Sequence[Mark]) -> None:
+        """Move watermarks forward. Both of one person in one chat are one update."""
+        together: dict[str, list[Mark]] = defaultdict(list)
         for mark in marks:
             together[f"{mark[0]}:{mark[1]}"].append(mark)
         some = list(together.values())
@@ -322,7 +323,7 @@ def unavailable(error: PyMongoError) -> ApiError:
     )
 
 
-def _advanced(marks: Sequence[tuple[str, str, str, int, int]]) -> UpdateOne:
+def _advanced(marks: Sequence[Mark]) -> UpdateOne:
     """Moves all of these marks of one person in one chat, or none."""
     chat_id, user_id, *_ = marks[0]
     return UpdateOne(

@@ -65,7 +65,6 @@ class Requests:
     def _put(self, queues: list[Batcher[Asked]], key: str, socket: Socket, frame: ClientFrame) -> None:
         if not queues[self._messages.home(key)].put((socket, frame)):
             fail((socket, frame), ApiError("overloaded", retry_after_ms=RETRY_MS))
-            socket.rest()
 
     async def drain(self) -> None:
         """Wait for what is under way."""

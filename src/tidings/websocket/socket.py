@@ -23,9 +23,10 @@ _log = logging.get(__name__)
 
 FRAMES_IN: Final = Counter("tidings_frames_received_total", "Frames from clients", ["type"])
 FRAMES_OUT: Final = Counter("tidings_frames_sent_total", "Frames to clients")
+RESTED: Final = Counter("tidings_sockets_rested_total", "Sockets not read for a moment, since what they say is refused")
 CLOSED: Final = Counter("tidings_sockets_closed_total", "Sockets closed by the server", ["code"])
 CLOSE_WAIT_S: Final = 2.0
-REST_S: Final = 0.05  # a client whose sends are refused is read so seldom
+REST_S: Final = 0.05  # between two reads of a client whose frames are refused as too many
 
 
 @functools.cache
@@ -255,13 +256,16 @@ class Socket(WSListener):
         if retry_after_ms is not None:
             error.retry_after_ms = retry_after_ms
         self.send(frames.encode_frame(error))
+        if code == "overloaded":
+            self._rest()
 
-    def rest(self) -> None:
+    def _rest(self) -> None:
         """Read nothing of it for a moment: what it goes on to say is then one read, and its refusals are one write,
         here and in the gateway. What is refused must cost little, or it costs what could be stored."""
         if self._resting or self._transport is None:
             return
         self._resting = True
+        RESTED.inc()
         self._transport.underlying_transport.pause_reading()
         self._loop.call_later(REST_S, self._go_on)
 

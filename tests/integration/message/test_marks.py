@@ -9,10 +9,8 @@ import pytest
 from tests.support.running import Stores
 
 from tidings.message.lookups import Lookups
-from tidings.message.store import Store
+from tidings.message.store import Mark, Store
 from tidings.platform import mongo
-
-Mark = tuple[str, str, str, int, int]
 
 
 @pytest.fixture

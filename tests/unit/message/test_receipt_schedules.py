@@ -5,18 +5,16 @@ mark that was answered is stored, and in the end each mark that was taken is sto
 """
 
 import asyncio
-import os
 import random
 from typing import Any
 
 import pytest
-from tests.support.virtual_loop import VirtualLoop, play, start
+from tests.support.virtual_loop import SCHEDULES, VirtualLoop, play, start
 from tests.unit.message.test_receipts import World
 
 from tidings.message.receipts import READ_WAIT_S, Mark, Receipts
 from tidings.message.settings import Settings
 
-SCHEDULES = int(os.environ.get("TIDINGS_SCHEDULES", "100"))
 BUG_SCHEDULES = 100
 OPTIONS = Settings()
 

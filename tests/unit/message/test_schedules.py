@@ -6,14 +6,13 @@ promise shown: what was answered is stored once, without a gap, and published, w
 """
 
 import asyncio
-import os
 import random
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from pymongo.errors import AutoReconnect
-from tests.support.virtual_loop import VirtualLoop, play, start
+from tests.support.virtual_loop import SCHEDULES, VirtualLoop, play, start
 from tests.unit.message.test_lanes import Known, entry
 
 from tidings.contracts.errors import ApiError
@@ -23,7 +22,6 @@ from tidings.message.log import Document, Seat
 from tidings.message.settings import Settings
 from tidings.message.writer import Writer
 
-SCHEDULES = int(os.environ.get("TIDINGS_SCHEDULES", "100"))
 BUG_SCHEDULES = 400  # within so many a planted bug is found
 OPTIONS = Settings(lanes=2, batch_entries=5, lease_s=4.0, lease_margin_s=1.0)
 Key = tuple[str, str, str]

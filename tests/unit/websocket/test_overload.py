@@ -32,16 +32,13 @@ class Told:
 
     def __init__(self) -> None:
         self.refusals: list[tuple[str, int | None]] = []
-        self.acks = self.rests = 0
+        self.acks = 0
 
     def refuse(self, code: str, _: str, *, ask: Any, retry_after_ms: int | None) -> None:
         self.refusals.append((code, retry_after_ms))
 
     def ack(self, _: Any) -> None:
         self.acks += 1
-
-    def rest(self) -> None:
-        self.rests += 1
 
 
 class Wire:
@@ -85,7 +82,6 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again() -> None:
     for number in range(5):
         actions.act(cast("Socket", told), send(number))
     assert told.refusals == [("overloaded", 500)] * 2
-    assert told.rests == 2
 
 
 async def test_a_socket_that_rests_is_read_again_and_only_while_it_is_open() -> None:
@@ -100,12 +96,15 @@ async def test_a_socket_that_rests_is_read_again_and_only_while_it_is_open() -> 
     wires = stays, goes = Wire(), Wire()
     sockets = [opened(wire) for wire in wires]
     for socket in sockets:
-        socket.rest()
-        socket.rest()
+        socket.refuse("forbidden", "not yours")
+    assert [wire.said for wire in wires] == [[], []]
+    for socket in sockets:
+        socket.refuse("overloaded", "too busy")
+        socket.refuse("overloaded", "too busy")
     sockets[1].on_ws_disconnected(cast("WSTransport", goes))
     assert [wire.said for wire in wires] == [["pause"], ["pause"]]
     await eventually(lambda: stays.said == ["pause", "resume"], "it is read again")
     await asyncio.sleep(2 * REST_S)
     assert goes.said == ["pause"]
-    sockets[0].rest()
+    sockets[0].refuse("overloaded", "too busy")
     assert stays.said == ["pause", "resume", "pause"]

@@ -1,6 +1,7 @@
 /** Installing as an app: where the browser offers it, the offer is kept for the moment that suits the person. */
 
 import { signal } from "@preact/signals";
+import { setLook } from "./look";
 
 interface Offer extends Event {
   prompt(): Promise<unknown>;
@@ -17,6 +18,7 @@ addEventListener("appinstalled", () => (offer.value = null));
 
 /** Ask the browser to install; it asks the person. An offer can be taken once. */
 export function install(): void {
-  void offer.value?.prompt();
+  offer.value?.prompt().catch(() => undefined); // refused by the browser: it offers again when it likes
   offer.value = null;
+  setLook({ askedInstall: true });
 }

@@ -275,12 +275,19 @@ function Privacy() {
   const saving = useRef<Promise<unknown>>(Promise.resolve());
   const set = (fields: Partial<actions.Privacy>) => {
     held.value = { ...held.value!, ...fields };
-    saving.current = saving.current
+    const save = saving.current
       .then(() => actions.setPrivacy(fields))
-      .catch(async (error) => {
+      .catch((error) => {
         oops(error);
-        held.value = await actions.privacy().catch(() => held.value);
-      });
+        return actions.privacy();
+      })
+      .then(
+        (now) => {
+          if (saving.current === save) held.value = now; // else more was chosen meanwhile
+        },
+        () => undefined,
+      );
+    saving.current = save;
   };
   const audience: [actions.Audience, string][] = [
     ["everyone", t("everyone")],
