@@ -112,7 +112,6 @@ def show(ada: Visitor, view: str) -> None:
         page.goto(ada.url)
         ada.open("Choir")
         page.locator(".message", has_text="Thank you").wait_for()
-        page.wait_for_function("() => [...document.images].every((one) => one.complete)")
         if view == "info":
             page.locator(".thread-head .who").click()
             page.locator(".aside").get_by_text("Joan").wait_for()
@@ -122,6 +121,7 @@ def shot(page: Page) -> bytes:
     page.mouse.move(0, 0)
     expect(page.locator(UNDER_WAY)).to_have_count(0)
     page.wait_for_function("() => document.fonts.status === 'loaded'")
+    page.wait_for_function("() => [...document.images].every((one) => one.complete && one.naturalWidth)")
     page.evaluate(SAME_WORDS)
     return page.screenshot(style=STEADY, animations="disabled", caret="hide")
 
