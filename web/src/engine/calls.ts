@@ -6,7 +6,10 @@ import type { Message, Page } from "../sync/wire";
 
 const SYNC_LIMIT = 1_000;
 
-type Call = Extract<Effect, { effect: "sync" | "fetch" | "look" }>;
+export type Call = Extract<Effect, { effect: "sync" | "fetch" | "look" }>;
+
+export const isAsked = (effect: Effect): effect is Call =>
+  effect.effect === "sync" || effect.effect === "fetch" || effect.effect === "look";
 
 export async function answered(api: Api, call: Call): Promise<Input> {
   switch (call.effect) {

@@ -11,7 +11,7 @@ import { type Changed, Store } from "../store/store";
 import { Core } from "../sync/core";
 import type { Effect, Frame, Input, Op, Wish } from "../sync/model";
 import type { Chat, Message, User } from "../sync/wire";
-import { answered } from "./calls";
+import { answered, type Call, isAsked } from "./calls";
 import { present, progressed, reread, show, showNobody, typed } from "./shown";
 import * as state from "./state";
 import { Uploader } from "./uploads";
@@ -56,6 +56,9 @@ export class Engine {
     store.onChange = (changed) => {
       this.#tabs.postMessage({ do: "changed", changed } satisfies Note);
       void reread(this.store, changed);
+    };
+    store.onWriting = (row, over) => {
+      for (const listener of state.onWriting) listener(row, over);
     };
     this.#tabs.onmessage = ({ data }: MessageEvent<Note>) => this.#noted(data);
     this.session.onEnd = () => void this.signedOut();
@@ -249,6 +252,8 @@ export class Engine {
           effects.push(...step.effects);
           if (wish !== undefined) wishes.push(wish);
         }
+        // What is only asked need not wait for the disk: its answer is taken after this step, or not at all.
+        for (const effect of effects) if (isAsked(effect)) this.#ask(core, effect);
         try {
           await this.store.apply(ops, wishes);
           state.storageFull.value = false;
@@ -277,15 +282,16 @@ export class Engine {
     }, 5_000);
   }
 
+  #ask(core: Core, call: Call): void {
+    void answered(this.api, call).then((input) => {
+      if (core === this.#core) this.#put(input);
+    });
+  }
+
   #perform(effect: Effect): void {
     switch (effect.effect) {
       case "sendFrame":
         this.#socket?.send(effect.frame);
-        break;
-      case "sync":
-      case "fetch":
-      case "look":
-        void answered(this.api, effect).then((input) => this.#put(input));
         break;
       case "wake":
         clearTimeout(this.#wake);

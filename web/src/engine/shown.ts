@@ -10,7 +10,8 @@ import * as state from "./state";
 const TYPING_MS = 6_000;
 
 const typingTimers = new Map<string, ReturnType<typeof setTimeout>>();
-let rereading: Promise<void> = Promise.resolve();
+let reading: Promise<void> = Promise.resolve();
+let next: { chats: Set<string>; drafts: boolean; people: boolean; read: Promise<void> } | null = null;
 
 /** Everything, at the start. */
 export async function show(store: Store): Promise<void> {
@@ -47,37 +48,51 @@ export function showNobody(): void {
   });
 }
 
-/** One after the other: an older reading that ends later would show what is no longer so. */
+/** One reading after the other: an older one that ends later would show what is no longer so. What changes while one
+ * is under way is read together, once. */
 export function reread(store: Store, changed: Changed): Promise<void> {
-  const now = rereading.then(() => rereadNow(store, changed));
-  rereading = now.catch(() => undefined); // told to who asked; the next one is read all the same
-  return now;
-}
-
-async function rereadNow(store: Store, changed: Changed): Promise<void> {
-  if (state.phase.value === "out") return;
-  const [found, waiting] = await Promise.all([store.chatsById(changed.chats ?? []), store.pending()]);
-  const drafts = changed.drafts ? await store.drafts() : null;
-  const people = changed.people ? await store.people() : null;
-  batch(() => {
-    state.pending.value = waiting;
-    if (changed.chats?.length) {
-      const next = new Map(state.chats.value);
-      for (const [id, row] of found) {
-        if (row) next.set(id, row);
-        else next.delete(id);
-      }
-      meet([...found.values()].filter((row) => row !== undefined));
-      state.chats.value = next;
-      if (next.size) state.loaded.value = true;
-    }
-    if (drafts) state.drafts.value = new Map(drafts.map((draft) => [draft.chatId, draft]));
-    if (people) addPeople(people);
-  });
+  if (!next) {
+    const mine = { chats: new Set<string>(), drafts: false, people: false, read: Promise.resolve() };
+    mine.read = reading.then(() => {
+      next = null; // what changes from here on may not be seen by this reading
+      return rereadNow(store, mine);
+    });
+    reading = mine.read.catch(() => undefined); // told to who asked; the next one is read all the same
+    next = mine;
+  }
+  for (const id of changed.chats ?? []) next.chats.add(id);
+  next.drafts ||= Boolean(changed.drafts);
+  next.people ||= Boolean(changed.people);
   if (changed.chats?.length) {
     const ids = new Set(changed.chats);
     for (const listener of state.onTouched) listener(ids);
   }
+  return next.read;
+}
+
+async function rereadNow(store: Store, what: { chats: Set<string>; drafts: boolean; people: boolean }): Promise<void> {
+  if (state.phase.value === "out") return;
+  const [found, waiting, drafts, people] = await Promise.all([
+    store.chatsById([...what.chats]),
+    store.pending(),
+    what.drafts ? store.drafts() : null,
+    what.people ? store.people() : null,
+  ]);
+  batch(() => {
+    state.pending.value = waiting;
+    if (found.size) {
+      const rows = new Map(state.chats.value);
+      for (const [id, row] of found) {
+        if (row) rows.set(id, row);
+        else rows.delete(id);
+      }
+      meet([...found.values()].filter((row) => row !== undefined));
+      state.chats.value = rows;
+      if (rows.size) state.loaded.value = true;
+    }
+    if (drafts) state.drafts.value = new Map(drafts.map((draft) => [draft.chatId, draft]));
+    if (people) addPeople(people);
+  });
 }
 
 /** The other side of a direct chat comes with the chat. */
@@ -85,9 +100,11 @@ function meet(rows: ChatRow[]): void {
   addPeople(rows.map((row) => row.chat.peer).filter((peer) => peer !== null && peer !== undefined));
 }
 
+/** Whoever is shown by name is drawn again when this changes: only if somebody did. */
 function addPeople(users: User[]): void {
-  if (users.length)
-    state.people.value = new Map([...state.people.value, ...users.map((user) => [user.id, user] as const)]);
+  const held = state.people.value;
+  const fresh = users.filter((user) => JSON.stringify(held.get(user.id)) !== JSON.stringify(user));
+  if (fresh.length) state.people.value = new Map([...held, ...fresh.map((user) => [user.id, user] as const)]);
 }
 
 export function typed(chatId: string, userId: string, on: boolean): void {

@@ -1,7 +1,7 @@
 /** What the views show, as signals. Filled from the store by the engine; nothing else writes here. */
 
 import { computed, signal } from "@preact/signals";
-import type { ChatRow, Draft } from "../store/schema";
+import type { ChatRow, Draft, Row } from "../store/schema";
 import type { User } from "../sync/wire";
 
 /** `starting`: the store is being opened. `profile`: signed in, but nobody yet. */
@@ -54,6 +54,9 @@ export const totalUnread = computed(() =>
 
 /** Told the chats whose rows changed. */
 export const onTouched = new Set<(chatIds: ReadonlySet<string>) => void>();
+
+/** Told a row that this page's person wrote, before it is on disk, and again when that is over. */
+export const onWriting = new Set<(row: Row, over: boolean) => void>();
 
 export interface Toast {
   text: string;

@@ -1,6 +1,6 @@
 /** The core's operations on the store: one step, one transaction. */
 
-import type { IDBPTransaction, StoreNames } from "idb";
+import { type IDBPTransaction, type StoreNames, unwrap } from "idb";
 import type { Op } from "../sync/model";
 import type { Member, Message } from "../sync/wire";
 import { type ChatRow, type Db, type Mark, type Row, type RowState, type Schema, UNSENT } from "./schema";
@@ -27,39 +27,47 @@ export type Tx = IDBPTransaction<Schema, Part[], "readwrite">;
 
 const UNREAD_MAX = 1000; // counted no further; the badge says 999+
 
-/** Operations that promise something to the person: on disk before anything is sent. */
-const PROMISES = new Set<Op["op"]>(["outboxPut", "putOptimistic", "setUnsentRead"]);
-
 export function begin(db: Db, durability: "strict" | "relaxed"): Tx {
   return db.transaction([...PARTS], "readwrite", { durability });
 }
 
-/** Apply a step. `wishes`: those that led to it, gone with it. Answers the chats whose rows changed. */
+/** What a step may have changed of a chat's unread messages: nothing, some came at the end, or anything. */
+export const Unread = { Same: 0, More: 1, Any: 2 } as const;
+type Unread = (typeof Unread)[keyof typeof Unread];
+type Touched = Map<string, Unread>;
+
+function touch(touched: Touched, chatId: string, unread: Unread): void {
+  if (unread >= (touched.get(chatId) ?? Unread.Same)) touched.set(chatId, unread);
+}
+
+/** Apply a step. `wishes`: those that led to it, gone with it: they were on disk, and are there again if this is lost.
+ * Answers the chats whose rows changed. */
 export async function apply(db: Db, userId: string, ops: Op[], wishes: number[] = []): Promise<string[]> {
   if (!ops.length && !wishes.length) return [];
-  const tx = begin(db, ops.some((op) => PROMISES.has(op.op)) ? "strict" : "relaxed");
-  const touched = new Set<string>();
+  const tx = begin(db, "relaxed");
+  const touched: Touched = new Map();
   const hidden = ops.some((op) => op.op === "putMessage")
     ? new Set(await tx.objectStore("hidden").getAllKeys())
     : new Set<string>();
-  for (const op of ops) await one(tx, userId, op, touched, hidden);
+  for (let at = 0; at < ops.length; ) {
+    const messages: Message[] = [];
+    for (let op = ops[at]; op?.op === "putMessage"; op = ops[++at]) messages.push(op.message);
+    if (messages.length) await putMessages(tx, userId, messages, touched, hidden);
+    else await one(tx, userId, ops[at++]!, touched, hidden);
+  }
   for (const n of wishes) await tx.objectStore("wishes").delete(n);
-  for (const chatId of touched) await summarise(tx, userId, chatId);
+  await Promise.all([...touched].map(([chatId, unread]) => summarise(tx, userId, chatId, unread)));
   await tx.done;
-  return [...touched];
+  return [...touched.keys()];
 }
 
-async function one(tx: Tx, userId: string, op: Op, touched: Set<string>, hidden: Set<string>): Promise<void> {
-  if ("chatId" in op) touched.add(op.chatId);
+async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set<string>): Promise<void> {
+  if ("chatId" in op) touch(touched, op.chatId, op.op === "setDeleted" ? Unread.Any : Unread.Same);
   switch (op.op) {
-    case "putMessage":
-      touched.add(op.message.chatId);
-      await putMessage(tx, userId, op.message, hidden);
-      break;
     case "updateMessage": {
       const row = await tx.objectStore("messages").get(op.message.messageId);
       if (row) {
-        touched.add(row.chatId);
+        touch(touched, row.chatId, Unread.Any);
         const starred = op.message.starred ?? row.message.starred;
         await tx.objectStore("messages").put(index({ ...row, message: { ...op.message, starred } }));
       }
@@ -123,7 +131,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Set<string>, hidden:
         await tx.objectStore("hidden").put(1, id);
         const row = await tx.objectStore("messages").get(id);
         if (row) {
-          touched.add(row.chatId);
+          touch(touched, row.chatId, Unread.Any);
           await tx.objectStore("messages").delete(id);
         }
       }
@@ -132,7 +140,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Set<string>, hidden:
       await tx.objectStore("positions").put(op.seq, op.chatId);
       break;
     case "putChat": {
-      touched.add(op.chat.id);
+      touch(touched, op.chat.id, Unread.Any);
       const held = await tx.objectStore("chats").get(op.chat.id);
       await tx.objectStore("chats").put({ ...(held ?? blank(op.chat.id)), chat: op.chat });
       break;
@@ -227,22 +235,45 @@ export function index(row: Row): Row {
   };
 }
 
-async function putMessage(tx: Tx, userId: string, message: Message, hidden: Set<string>): Promise<void> {
+/** Many at once. What is held already is asked once per chat, and no write is waited for: one that fails ends the
+ * transaction, and its `done` tells. */
+async function putMessages(
+  tx: Tx,
+  userId: string,
+  given: Message[],
+  touched: Touched,
+  hidden: Set<string>,
+): Promise<void> {
   const messages = tx.objectStore("messages");
-  if (message.senderId === userId && message.clientMsgId) await messages.delete(`~${message.clientMsgId}`);
-  if (hidden.has(message.messageId)) return;
-  const held = await messages.get(message.messageId);
-  const starred = message.starred ?? held?.message.starred;
-  await messages.put(
-    index({
-      id: message.messageId,
-      chatId: message.chatId,
-      place: message.seq,
-      state: "stored",
-      pinned: held?.pinned ?? false,
-      message: starred === undefined ? message : { ...message, starred },
-    }),
+  const bare = unwrap(messages);
+  const ranges = new Map<string, [number, number]>();
+  for (const { chatId, seq } of given) {
+    const [from, to] = ranges.get(chatId) ?? [seq, seq];
+    ranges.set(chatId, [Math.min(from, seq), Math.max(to, seq)]);
+  }
+  const found = await Promise.all(
+    [...ranges].map(([id, [from, to]]) => messages.index("place").getAll(IDBKeyRange.bound([id, from], [id, to]))),
   );
+  const held = new Map(found.flat().map((row) => [row.id, row]));
+  for (const message of given) {
+    const { messageId, chatId, seq } = message;
+    const mine = message.senderId === userId;
+    const before = held.get(messageId);
+    touch(touched, chatId, mine ? Unread.Same : before ? Unread.Any : Unread.More);
+    if (mine && message.clientMsgId) bare.delete(`~${message.clientMsgId}`);
+    if (hidden.has(messageId)) continue;
+    const starred = message.starred ?? before?.message.starred;
+    const row = index({
+      id: messageId,
+      chatId,
+      place: seq,
+      state: "stored",
+      pinned: before?.pinned ?? false,
+      message: starred === undefined ? message : { ...message, starred },
+    });
+    held.set(row.id, row);
+    bare.put(row);
+  }
 }
 
 async function setState(tx: Tx, clientMsgId: string, state: RowState, error?: string): Promise<void> {
@@ -271,11 +302,11 @@ async function dropChat(tx: Tx, chatId: string): Promise<void> {
 }
 
 /** Stored messages and positions go; what was never answered stays. */
-async function dropLog(tx: Tx, touched: Set<string>): Promise<void> {
+async function dropLog(tx: Tx, touched: Touched): Promise<void> {
   const messages = tx.objectStore("messages");
   const unsent: Row[] = [];
   for (let cursor = await messages.openCursor(); cursor; cursor = await cursor.continue()) {
-    touched.add(cursor.value.chatId);
+    touch(touched, cursor.value.chatId, Unread.Any);
     if (cursor.value.state !== "stored") unsent.push(cursor.value);
   }
   await messages.clear();
@@ -312,44 +343,55 @@ function slowest(marks: Mark[], members: Member[], userId: string): { read: numb
 }
 
 /** What the chat list shows of a chat, derived anew from its rows and marks. */
-export async function summarise(tx: Tx, userId: string, chatId: string): Promise<void> {
-  const row = await tx.objectStore("chats").get(chatId);
+export async function summarise(tx: Tx, userId: string, chatId: string, changed: Unread = Unread.Any): Promise<void> {
+  const place = tx.objectStore("messages").index("place");
+  const [row, marks, members, position = 0, newest] = await Promise.all([
+    tx.objectStore("chats").get(chatId),
+    tx.objectStore("marks").index("chatId").getAll(chatId),
+    tx.objectStore("members").get(chatId),
+    tx.objectStore("positions").get(chatId),
+    place.openCursor(chat(chatId), "prev"),
+  ]);
   if (!row) return;
   const { chat: it } = row;
   const mine = { read: 0, delivered: 0 };
   const others = { read: 0, delivered: 0 };
-  const marks = await tx.objectStore("marks").index("chatId").getAll(chatId);
   for (const mark of marks) {
     const side = mark.userId === userId ? mine : others;
     side[mark.status] = Math.max(side[mark.status], mark.seq);
   }
-  const alone =
-    it.type === "direct" ? others : slowest(marks, (await tx.objectStore("members").get(chatId)) ?? [], userId);
+  const alone = it.type === "direct" ? others : slowest(marks, members ?? [], userId);
   row.readSeq = Math.max(it.readSeq, mine.read);
   row.othersReadSeq = Math.max(it.othersReadSeq, alone.read);
   row.othersDeliveredSeq = Math.max(it.othersDeliveredSeq, alone.delivered, row.othersReadSeq);
 
-  const position = (await tx.objectStore("positions").get(chatId)) ?? 0;
-  const place = tx.objectStore("messages").index("place");
-  const newest = await place.openCursor(chat(chatId), "prev");
   row.last = newest?.value ?? null;
   const behind = position < it.lastSeq; // the server counts until everything is here
   if (behind && it.lastMessage && (!row.last || row.last.place < it.lastMessage.seq)) {
     const id = it.lastMessage.messageId;
     row.last = { id, chatId, place: it.lastMessage.seq, state: "stored", message: it.lastMessage };
   }
+  const from = Math.max(row.readSeq, it.joinedSeq - 1);
   if (behind && row.readSeq <= it.readSeq) {
     row.unread = it.unreadCount;
     row.mentioned = it.mentionCount > 0;
-  } else {
-    const from = Math.max(row.readSeq, it.joinedSeq - 1);
+    row.counted = undefined;
+  } else if (!isCounted(row.counted, from, changed)) {
     const range = IDBKeyRange.bound([chatId, from], [chatId, UNSENT], true, true);
-    const unread = (await place.getAll(range, UNREAD_MAX)).filter(
+    const rows = await place.getAll(range, UNREAD_MAX);
+    const unread = rows.filter(
       ({ message }) => message.kind === "message" && !message.deletedAt && message.senderId !== userId,
     );
     row.unread = unread.length;
     row.mentioned = unread.some(({ message }) => message.mentions?.includes(userId));
+    row.counted = { from, full: rows.length === UNREAD_MAX };
   }
   row.activity = Date.parse(row.last?.message.createdAt ?? it.createdAt);
   await tx.objectStore("chats").put(row);
+}
+
+/** Whether the count still holds: reading a thousand rows for each message that comes is what it saves. */
+function isCounted(counted: ChatRow["counted"], from: number, changed: Unread): boolean {
+  if (counted?.from !== from) return false;
+  return changed === Unread.Same || (changed === Unread.More && counted.full);
 }

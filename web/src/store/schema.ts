@@ -34,6 +34,9 @@ export interface ChatRow {
   last: Row | null;
   unread: number;
   mentioned: boolean;
+  /** What the two were counted from: the rows beyond `from`, `full` if there were more than are counted. None: as the
+   * server told. */
+  counted?: { from: number; full: boolean } | undefined;
   readSeq: number;
   othersReadSeq: number;
   othersDeliveredSeq: number;

@@ -2,9 +2,8 @@
 
 import type { Op, State, Wish } from "../sync/model";
 import type { Member, Message, Reaction, User } from "../sync/wire";
-import { apply, begin, change, chat, index, optimistic, PARTS, summarise, type Tx } from "./apply";
+import { apply, begin, change, chat, index, optimistic, PARTS, summarise, type Tx, Unread } from "./apply";
 import { type ChatRow, type Db, type Draft, NAME, open, type Row, UNSENT, type Upload } from "./schema";
-import { wordsOf } from "./text";
 
 export interface Changed {
   chats?: string[];
@@ -17,6 +16,8 @@ const MEDIA_QUOTA = 200 * 1024 * 1024; // bytes of pictures and files kept for o
 export class Store {
   userId = "";
   onChange: (changed: Changed) => void = () => undefined;
+  /** Told a row that is being written before it is on disk, and again when it is, or could not be. */
+  onWriting: (row: Row, over: boolean) => void = () => undefined;
 
   private constructor(readonly db: Db) {}
 
@@ -79,26 +80,31 @@ export class Store {
     if (chats.length) this.onChange({ chats });
   }
 
-  /** What the person did, on disk before it is shown as done: the tab that owns the socket takes it from here. */
+  /** What the person did, on disk before anything of it is sent: the tab that owns the socket takes it from here. */
   async wish(wish: Wish): Promise<void> {
-    const tx = begin(this.db, "strict");
-    await tx.objectStore("wishes").add({ wish });
     let chatId = wish.in === "again" ? wish.entry.chatId : wish.chatId;
-    if (wish.in === "send") {
-      const row = optimistic(this.userId, wish, "pending");
-      const held = await tx.objectStore("messages").get(row.id);
-      await tx.objectStore("messages").put(held ? { ...row, place: held.place } : row);
-      await tx.objectStore("uploads").delete(wish.clientMsgId);
-    } else if (wish.in === "ask") {
-      chatId = (await foretell(tx, this.userId, wish.frame)) ?? chatId;
-    } else if (wish.in === "read") {
-      const held = await tx.objectStore("marks").get([wish.chatId, this.userId, "read"]);
-      if (!held || held.seq < wish.seq)
-        await tx.objectStore("marks").put({ chatId, userId: this.userId, status: "read", seq: wish.seq });
+    const row = wish.in === "send" ? optimistic(this.userId, wish, "pending") : null;
+    if (row) this.onWriting(row, false);
+    try {
+      const tx = begin(this.db, wish.in === "read" ? "relaxed" : "strict");
+      await tx.objectStore("wishes").add({ wish });
+      if (row) {
+        const held = await tx.objectStore("messages").get(row.id);
+        await tx.objectStore("messages").put(held ? { ...row, place: held.place } : row);
+        await tx.objectStore("uploads").delete(row.message.clientMsgId!);
+      } else if (wish.in === "ask") {
+        chatId = (await foretell(tx, this.userId, wish.frame)) ?? chatId;
+      } else if (wish.in === "read") {
+        const held = await tx.objectStore("marks").get([wish.chatId, this.userId, "read"]);
+        if (!held || held.seq < wish.seq)
+          await tx.objectStore("marks").put({ chatId, userId: this.userId, status: "read", seq: wish.seq });
+      }
+      await summarise(tx, this.userId, chatId, wish.in === "ask" ? Unread.Any : Unread.Same);
+      await tx.done;
+    } finally {
+      if (row) this.onWriting(row, true);
+      this.onChange({ chats: [chatId] });
     }
-    await summarise(tx, this.userId, chatId);
-    await tx.done;
-    this.onChange({ chats: [chatId] });
   }
 
   async wishes(): Promise<{ n: number; wish: Wish }[]> {
@@ -202,6 +208,11 @@ export class Store {
     return new Map(await Promise.all(ids.map(async (id) => [id, await tx.store.get(id)] as const)));
   }
 
+  /** Everything of the chat's log up to here is held. */
+  async position(chatId: string): Promise<number> {
+    return (await this.db.get("positions", chatId)) ?? 0;
+  }
+
   row(id: string): Promise<Row | undefined> {
     return this.db.get("messages", id);
   }
@@ -238,26 +249,6 @@ export class Store {
   async shelf(chatId: string, shelf: NonNullable<Row["shelf"]>, count = 300): Promise<Row[]> {
     const range = IDBKeyRange.bound([chatId, shelf, 0], [chatId, shelf, Number.MAX_VALUE]);
     return (await this.db.getAllFromIndex("messages", "shelf", range)).slice(-count).reverse();
-  }
-
-  /** Messages that hold every word of the query, as beginnings of words, newest first. */
-  async search(query: string, chatId?: string, count = 60): Promise<Row[]> {
-    const words = wordsOf(query);
-    if (!words.length) return [];
-    const tx = this.db.transaction("messages");
-    const hits = await Promise.all(
-      words.map(async (word) => {
-        const range = IDBKeyRange.bound(word, `${word}\uffff`);
-        return new Set(await tx.store.index("words").getAllKeys(range));
-      }),
-    );
-    hits.sort((a, b) => a.size - b.size);
-    const ids = [...hits[0]!].filter((id) => hits.every((set) => set.has(id)));
-    const rows = (await Promise.all(ids.slice(-2000).map((id) => tx.store.get(id)))).filter((row) => row !== undefined);
-    return rows
-      .filter((row) => !chatId || row.chatId === chatId)
-      .sort((a, b) => (a.message.createdAt < b.message.createdAt ? 1 : -1))
-      .slice(0, count);
   }
 
   async marks(chatId: string): Promise<Map<string, { delivered: number; read: number }>> {

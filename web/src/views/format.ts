@@ -200,10 +200,9 @@ export function firstName(name: string): string {
 
 export type Tick = "pending" | "failed" | "sent" | "delivered" | "read";
 
-export function tickOf(row: Row, chat: ChatRow | undefined): Tick {
+export function tickOf(row: Row, chat: Pick<ChatRow, "othersReadSeq" | "othersDeliveredSeq">): Tick {
   if (row.state === "failed") return "failed";
   if (row.message.seq === null || row.state !== "stored") return "pending";
-  if (!chat) return "sent";
   if (row.message.seq <= chat.othersReadSeq) return "read";
   return row.message.seq <= chat.othersDeliveredSeq ? "delivered" : "sent";
 }

@@ -39,7 +39,7 @@ const EXTRAS: Record<Extra, () => Promise<ComponentType<ExtraProps>>> = {
   voice: () => import("./voice").then((module) => module.VoiceBar),
 };
 
-export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadState; onSent(): void }) {
+export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadState; onSent(): Promise<void> }) {
   const box = useRef<HTMLTextAreaElement>(null);
   const draft = drafts.peek().get(row.id);
   const text = useSignal(draft?.text ?? "");
@@ -125,6 +125,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     mention.value = null;
     save();
     actions.typed(row.id, false);
+    await onSent(); // where it will stand
     for (let at = 0; at < value.length; at += TEXT_MAX) {
       const piece = { kind: "text" as const, text: value.slice(at, at + TEXT_MAX) };
       if (await actions.send(row.id, piece, { replyTo: at ? null : replyTo, mentions })) continue;
@@ -132,7 +133,6 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
       state.replyTo.value = at ? null : answered;
       break;
     }
-    onSent();
   };
 
   const takeMention = (user: { id: string; name: string }) => {

@@ -1,6 +1,6 @@
 /** The chat list: order, filters, search, and what is going on in each chat. */
 
-import { computed, signal } from "@preact/signals";
+import { computed, signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import {
@@ -10,6 +10,7 @@ import {
   link,
   loaded,
   me,
+  now,
   ordered,
   pending,
   presence,
@@ -23,12 +24,17 @@ import { brief, firstName, isSelf, nameOf, previewOf, refusal, tickOf, titleOf }
 import { Icon, IconButton } from "../icon";
 import { install, offer } from "../install";
 import { look, setLook } from "../look";
+import { memo } from "../memo";
 import { canNotify, turnOn } from "../notify";
 import { Avatar, ChatAvatar, Empty, Menu, MenuButton, type MenuItem, rove, Spinner } from "../parts";
 import { chatId, go } from "../route";
 import { Tick } from "../thread/tick";
 import { muteItems } from "./mute";
 import type { Results as ResultsView } from "./results";
+
+const FIRST_ROWS = 60; // drawn at once; more as they are scrolled to
+const MORE_ROWS = 100;
+const NEAR_PX = 1_500;
 
 type Filter = "all" | "unread" | "groups" | "archived";
 const filter = signal<Filter>("all");
@@ -172,6 +178,8 @@ function Ask({ name, text, yes, onYes, no }: Asked) {
 
 function Chats() {
   const rows = shown.value;
+  const most = useSignal(FIRST_ROWS);
+  const today = new Date(now()).toDateString();
   const filters: [Filter, string][] = [
     ["all", t("filterAll")],
     ["unread", t("filterUnread")],
@@ -188,9 +196,18 @@ function Chats() {
         ))}
       </div>
       {rows.length ? (
-        <div class="chats" role="list" aria-label={t("chats")} onKeyDown={(event) => rove(event, ".chat-row > a")}>
-          {rows.map((row) => (
-            <ChatRowView key={row.id} row={row} />
+        <div
+          class="chats"
+          role="list"
+          aria-label={t("chats")}
+          onKeyDown={(event) => rove(event, ".chat-row > a")}
+          onScroll={({ currentTarget: box }) => {
+            const rest = box.scrollHeight - box.scrollTop - box.clientHeight;
+            if (rest < NEAR_PX && most.value < rows.length) most.value += MORE_ROWS;
+          }}
+        >
+          {rows.slice(0, most.value).map((row) => (
+            <ChatRowView key={row.id} row={row} open={chatId.value === row.id} today={today} />
           ))}
           <RowMenu />
         </div>
@@ -248,14 +265,17 @@ function itemsOf(row: ChatRow): (MenuItem | false)[] {
   ];
 }
 
-function ChatRowView({ row }: { row: ChatRow }) {
-  const open = chatId.value === row.id;
+/** `today`: the day by which times are told; on another one the row is drawn again. */
+const ChatRowView = memo(function ChatRowView({ row, open }: { row: ChatRow; open: boolean; today: string }) {
   const { chat } = row;
-  const typers = typing.value.get(row.id);
-  const draft = open ? undefined : drafts.value.get(row.id);
+  // Computed, so that a row is drawn again for its own chat alone.
+  const typers = useComputed(() => typing.value.get(chat.id)).value;
+  const written = useComputed(() => drafts.value.get(chat.id)).value;
+  const seen = useComputed(() => presence.value.get(chat.peer?.id ?? "")).value;
+  const draft = open ? undefined : written;
   const muted = isMuted(row);
   const badge = row.unread || (chat.settings.markedUnread ? "" : null);
-  const peer = chat.type === "direct" && !isSelf(chat) ? presence.value.get(chat.peer?.id ?? "") : undefined;
+  const peer = chat.type === "direct" && !isSelf(chat) ? seen : undefined;
   const title = titleOf(chat);
   const press = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(press.current), []);
@@ -325,7 +345,7 @@ function ChatRowView({ row }: { row: ChatRow }) {
       />
     </div>
   );
-}
+});
 
 const menuAt = signal<{ id: string; x: number; y: number } | null>(null);
 

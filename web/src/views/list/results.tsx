@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import { chats, me, ordered, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
+import { search } from "../../store/search";
 import { wordsOf } from "../../store/text";
 import type { Message } from "../../sync/wire";
 import { brief, contentLine, nameOf, personName, refusal, titleOf } from "../format";
@@ -28,7 +29,7 @@ export function Results({ query, onOpen }: { query: string; onOpen(): void }) {
   useEffect(() => {
     let live = true;
     const timer = setTimeout(async () => {
-      const local = (await actions.engine.store.search(query)).flatMap(({ message }): Hit[] =>
+      const local = (await search(actions.engine.store.db, query)).flatMap(({ message }): Hit[] =>
         message.messageId && message.seq !== null
           ? [{ ...message, messageId: message.messageId, seq: message.seq }]
           : [],

@@ -12,12 +12,11 @@ import {
   clock,
   contentLine,
   full,
-  isSelf,
   nameOf,
   noticeLine,
   personName,
   refusal,
-  tickOf,
+  type Tick as TickState,
 } from "../format";
 import { Icon, IconButton } from "../icon";
 import { plain } from "../marks";
@@ -25,7 +24,7 @@ import { memo } from "../memo";
 import { Menu, PersonAvatar, tint } from "../parts";
 import { isJumbo, Rich } from "../text";
 import { Content } from "./content";
-import { itemsOf, mayWrite, QUICK } from "./rowmenu";
+import { itemsOf, QUICK } from "./rowmenu";
 import type { ThreadState } from "./thread";
 import { Tick } from "./tick";
 import { keyOf } from "./window";
@@ -37,8 +36,11 @@ const menu = signal<{ id: string; x: number; y: number } | null>(null);
 
 interface Props {
   row: Row;
-  chatId: string;
   state: ThreadState;
+  /** Of its chat what it shows, so that a bubble is not drawn again for all else that happens there. */
+  tick: TickState | null;
+  pinned: boolean;
+  may: boolean;
   group: boolean;
   first: boolean;
   last: boolean;
@@ -47,12 +49,7 @@ interface Props {
 export const Bubble = memo(function Bubble(props: Props) {
   const { row, state, group } = props;
   const { message } = row;
-  const chat = chats.value.get(props.chatId);
-  if (
-    message.kind === "notice" &&
-    chat?.chat.type === "direct" &&
-    (message.content as { event?: string } | null)?.event === "chat.created"
-  )
+  if (message.kind === "notice" && !group && (message.content as { event?: string } | null)?.event === "chat.created")
     return null;
   if (message.kind === "notice")
     return (
@@ -117,14 +114,14 @@ export const Bubble = memo(function Bubble(props: Props) {
           <Content row={row} state={state} />
         )}
         <span class="meta">
-          {chat?.chat.pinnedMessageIds?.includes(row.id) && <Icon name="pin" />}
+          {props.pinned && <Icon name="pin" />}
           {message.starred && <Icon name="star" />}
           {message.expiresAt && !message.deletedAt && <Icon name="timer" />}
           {message.editedAt && !message.deletedAt && <span>{t("edited")}</span>}
           <time dateTime={message.createdAt} title={full(message.createdAt)}>
             {clock(message.createdAt)}
           </time>
-          {mine && !message.deletedAt && !(chat && isSelf(chat.chat)) && <Tick tick={tickOf(row, chat)} />}
+          {mine && !message.deletedAt && props.tick && <Tick tick={props.tick} />}
         </span>
         {row.state === "failed" && <Failed row={row} />}
         {row.state === "uploading" && <Going row={row} />}
@@ -140,24 +137,24 @@ export const Bubble = memo(function Bubble(props: Props) {
           }}
         />
       )}
-      {message.reactions && message.reactions.length > 0 && (
-        <Reactions row={row} may={Boolean(chat && mayWrite(chat.chat))} />
-      )}
-      {menu.value?.id === row.id && chat && (
-        <Menu
-          at={menu.value}
-          items={itemsOf(row, chat, state)}
-          onClose={() => (menu.value = null)}
-          head={
-            row.state === "stored" &&
-            !message.deletedAt &&
-            mayWrite(chat.chat) && <QuickReactions row={row} state={state} />
-          }
-        />
-      )}
+      {message.reactions && message.reactions.length > 0 && <Reactions row={row} may={props.may} />}
+      {menu.value?.id === row.id && <BubbleMenu at={menu.value} row={row} state={state} may={props.may} />}
     </article>
   );
 });
+
+function BubbleMenu(props: { at: { x: number; y: number }; row: Row; state: ThreadState; may: boolean }) {
+  const { row, state } = props;
+  const chat = chats.value.get(row.chatId);
+  return chat ? (
+    <Menu
+      at={props.at}
+      items={itemsOf(row, chat, state)}
+      onClose={() => (menu.value = null)}
+      head={row.state === "stored" && !row.message.deletedAt && props.may && <QuickReactions row={row} state={state} />}
+    />
+  ) : null;
+}
 
 function QuickReactions({ row, state }: { row: Row; state: ThreadState }) {
   const own = row.message.reactions?.find((one) => one.mine)?.emoji;

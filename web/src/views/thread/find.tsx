@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
+import { search } from "../../store/search";
 import { Icon, IconButton } from "../icon";
 import type { ThreadState } from "./thread";
 
@@ -17,7 +18,7 @@ export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
   useEffect(() => {
     let live = true;
     const timer = setTimeout(async () => {
-      const local = await actions.engine.store.search(query, row.id, 200);
+      const local = await search(actions.engine.store.db, query, row.id, 200);
       const all = new Map(
         local.flatMap(({ message }) => (message.seq === null ? [] : [[message.messageId!, message.seq] as const])),
       );

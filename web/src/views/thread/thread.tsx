@@ -7,14 +7,15 @@ import { chats, link, me, say, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
 import { Composer } from "../composer/composer";
-import { day, dayKey, firstName, nameOf, refusal } from "../format";
+import { day, dayKey, firstName, isSelf, nameOf, refusal, tickOf } from "../format";
 import { Icon } from "../icon";
+import { memo } from "../memo";
 import { Empty, Spinner } from "../parts";
 import { back, target } from "../route";
 import { Bubble } from "./bubble";
 import { Head } from "./head";
 import { PinnedBar } from "./pinned";
-import { type Ask, Asked } from "./rowmenu";
+import { type Ask, Asked, mayWrite } from "./rowmenu";
 import { SelectionBar } from "./selection";
 import { isUnsent, keyOf, Window } from "./window";
 
@@ -289,7 +290,17 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
             ) : rows.length === 0 ? (
               <Empty icon="chat" title={t("noMessagesYet")} text={t("sayHello")} />
             ) : (
-              <Days rows={rows} group={group} divider={divider.value} state={state} chatId={id} />
+              <Days
+                rows={rows}
+                state={state}
+                divider={divider.value}
+                group={group}
+                self={isSelf(row.chat)}
+                may={mayWrite(row.chat)}
+                pinned={(row.chat.pinnedMessageIds ?? []).join()}
+                othersReadSeq={row.othersReadSeq}
+                othersDeliveredSeq={row.othersDeliveredSeq}
+              />
             )}
             {typers.length > 0 && (
               <p class="typing" aria-live="off">
@@ -316,7 +327,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
           </button>
         )}
       </div>
-      <Composer row={row} state={state} onSent={() => void toEnd(false)} />
+      <Composer row={row} state={state} onSent={() => toEnd(false)} />
       {state.ask.value && <Asked ask={state.ask.value} state={state} onClose={() => (state.ask.value = null)} />}
     </section>
   );
@@ -342,13 +353,19 @@ function Missing({ id }: { id: string }) {
 
 interface DaysProps {
   rows: Row[];
-  group: boolean;
-  divider: number | null;
   state: ThreadState;
-  chatId: string;
+  divider: number | null;
+  /** Of the chat what bubbles show: most of what happens in it changes none of this. */
+  group: boolean;
+  self: boolean;
+  may: boolean;
+  pinned: string;
+  othersReadSeq: number;
+  othersDeliveredSeq: number;
 }
 
-function Days({ rows, group, divider, state, chatId }: DaysProps) {
+const Days = memo(function Days(props: DaysProps) {
+  const { rows, state, divider, group } = props;
   const days: { key: string; rows: Row[] }[] = [];
   for (const row of rows) {
     const key = dayKey(row.message.createdAt);
@@ -387,8 +404,10 @@ function Days({ rows, group, divider, state, chatId }: DaysProps) {
                 )}
                 <Bubble
                   row={row}
-                  chatId={chatId}
                   state={state}
+                  tick={props.self ? null : tickOf(row, props)}
+                  pinned={props.pinned.includes(row.id)}
+                  may={props.may}
                   group={group}
                   first={!joins(before, row) || row === firstNew}
                   last={!joins(row, after) || after === firstNew}
@@ -400,7 +419,7 @@ function Days({ rows, group, divider, state, chatId }: DaysProps) {
       ))}
     </>
   );
-}
+});
 
 /** Whether two neighbours belong together. */
 function joins(a: Row | undefined, b: Row | undefined): boolean {

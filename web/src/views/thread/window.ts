@@ -2,7 +2,7 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { engine, fetchAround } from "../../engine/actions";
-import { onTouched } from "../../engine/state";
+import { onTouched, onWriting } from "../../engine/state";
 import { type Row, UNSENT } from "../../store/schema";
 
 const SLICE = 40;
@@ -22,13 +22,29 @@ export class Window {
     }
   };
 
+  /** Own rows that the store may not show yet, and those of them that it will by its next reading. */
+  readonly #writing = new Map<string, Row>();
+  readonly #written = new Set<string>();
+  readonly #wrote = (row: Row, over: boolean) => {
+    if (row.chatId !== this.chatId) return;
+    if (over) {
+      this.#written.add(row.id);
+      return;
+    }
+    this.#writing.set(row.id, row);
+    const rows = this.rows.peek();
+    if (rows && this.atEnd) this.#set(rows, this.atStart, true);
+  };
+
   constructor(readonly chatId: string) {
     onTouched.add(this.#touched);
+    onWriting.add(this.#wrote);
   }
 
   close(): void {
     this.#closed = true;
     onTouched.delete(this.#touched);
+    onWriting.delete(this.#wrote);
   }
 
   /** One thing at a time. */
@@ -48,12 +64,16 @@ export class Window {
   /** Around a number: a good part before it, more after. */
   around(seq: number, before = SLICE / 2): Promise<void> {
     return this.#then(async () => {
-      const held = await engine.store.between(this.chatId, seq, seq);
-      if (!held.length) await fetchAround(this.chatId, seq).catch(() => undefined);
-      const [older, newer] = await Promise.all([
-        engine.store.before(this.chatId, seq, before),
-        engine.store.after(this.chatId, seq - 1, SLICE + 1),
-      ]);
+      const read = () =>
+        Promise.all([
+          engine.store.before(this.chatId, seq, before),
+          engine.store.after(this.chatId, seq - 1, SLICE + 1),
+        ]);
+      let [older, newer] = await read();
+      if (newer[0]?.place !== seq && seq > (await engine.store.position(this.chatId))) {
+        await fetchAround(this.chatId, seq).catch(() => undefined);
+        [older, newer] = await read();
+      }
       this.#set([...older, ...newer], older.length < before, newer.length <= SLICE);
     });
   }
@@ -86,11 +106,13 @@ export class Window {
 
   async #refresh(): Promise<void> {
     this.#stale = false;
+    const over = [...this.#written]; // what is read from here on has them, if they are there at all
+    this.#written.clear();
     const rows = this.rows.peek();
-    if (!rows) return;
-    if (!rows.length) {
-      const found = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5);
-      this.#set(found, found.length < SLICE * 1.5, true);
+    if (!rows?.length || isUnsent(rows[0]!)) {
+      const found = rows && (await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5));
+      for (const id of over) this.#writing.delete(id);
+      if (found) this.#set(found, found.length < SLICE * 1.5, true);
       return;
     }
     const from = rows[0]!.place;
@@ -106,15 +128,18 @@ export class Window {
       found = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5);
       atEnd = true;
     }
+    for (const id of over) this.#writing.delete(id);
     this.#set(found, this.atStart && found[0]?.place === from, atEnd);
   }
 
   #set(rows: Row[], atStart: boolean, atEnd: boolean): void {
     this.atStart = atStart;
     this.atEnd = atEnd;
+    const known = atEnd && this.#writing.size ? new Set(rows.map(keyOf)) : null;
+    const writing = known ? [...this.#writing.values()].filter((row) => !known.has(keyOf(row))) : [];
     // The same row stays the same object, so its bubble is not drawn again.
     const held = new Map((this.rows.peek() ?? []).map((row) => [row.id, row]));
-    this.rows.value = rows.map((row) => {
+    this.rows.value = [...rows, ...writing].map((row) => {
       const old = held.get(row.id);
       return old && JSON.stringify(old) === JSON.stringify(row) ? old : row;
     });
