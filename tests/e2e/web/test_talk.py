@@ -221,7 +221,8 @@ def test_a_large_file_goes_on_where_its_network_was_cut(ada: Visitor, ben: Visit
     ada.page.reload()  # the file is in the store, and what arrived of it at the server
     wire.mend()
     ben.sees("atlas.pdf", timeout_s=60)
-    assert sorted(done) == ["1", "2", "3"]
+    # The cut may have taken only the answer of the second: then that one is there, and not sent again either.
+    assert sorted(done) in (["1", "2", "3"], ["1", "3"])
 
 
 def test_a_voice_note_is_recorded_and_played(ada: Visitor, ben: Visitor) -> None:
