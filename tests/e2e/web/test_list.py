@@ -252,3 +252,19 @@ def test_installing_is_offered_to_who_wrote_and_asked_about_once(ada: Visitor) -
     question.get_by_role("button", name="Install Tidings").click()
     ada.page.evaluate(OFFER)  # the person thought better of it, and the browser offers again
     expect(question).to_have_count(0)
+
+
+def test_a_long_list_is_drawn_as_far_as_it_is_looked_at(ada: Visitor, ben: Person) -> None:
+    [synced] = ben.ask("POST", "/users/contacts/sync", {"phoneNumbers": [ada.phone]})["items"]
+    for number in range(65):
+        body = {"type": "group", "name": f"Club {number}", "participantIds": [synced["user"]["id"]]}
+        ben.ask("POST", "/chats", body, gives=201)
+    row(ada, "Club 64").wait_for()
+    ada.page.reload()
+    row(ada, "Club 64").wait_for()
+    assert len(titles(ada)) == 60
+    row(ada, "Club 64").locator("a").focus()
+    ada.page.keyboard.press("End")
+    eventually(lambda: {f"Club {number}" for number in range(65)} < set(titles(ada)), ada.page)
+    ada.page.keyboard.press("End")
+    expect(ada.page.locator(".chat-row a").last).to_be_focused()

@@ -140,7 +140,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
       await tx.objectStore("positions").put(op.seq, op.chatId);
       break;
     case "putChat": {
-      touch(touched, op.chat.id, Unread.Any);
+      touch(touched, op.chat.id, Unread.Same); // what it is counted from, and whether here, is looked at anyway
       const held = await tx.objectStore("chats").get(op.chat.id);
       await tx.objectStore("chats").put({ ...(held ?? blank(op.chat.id)), chat: op.chat });
       break;
@@ -259,7 +259,7 @@ async function putMessages(
     const { messageId, chatId, seq } = message;
     const mine = message.senderId === userId;
     const before = held.get(messageId);
-    touch(touched, chatId, mine ? Unread.Same : before ? Unread.Any : Unread.More);
+    touch(touched, chatId, before ? Unread.Any : mine ? Unread.Same : Unread.More);
     if (mine && message.clientMsgId) bare.delete(`~${message.clientMsgId}`);
     if (hidden.has(messageId)) continue;
     const starred = message.starred ?? before?.message.starred;
