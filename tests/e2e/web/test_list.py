@@ -263,8 +263,9 @@ def test_a_long_list_is_drawn_as_far_as_it_is_looked_at(ada: Visitor, ben: Perso
     ada.page.reload()
     row(ada, "Club 64").wait_for()
     assert len(titles(ada)) == 60
-    row(ada, "Club 64").locator("a").focus()
-    ada.page.keyboard.press("End")
-    eventually(lambda: {f"Club {number}" for number in range(65)} < set(titles(ada)), ada.page)
-    ada.page.keyboard.press("End")
+    names = ada.page.locator(".chat-name")
+    ada.page.locator(".chat-row a").first.focus()
+    for _ in range(len(titles(ada)) + 20):
+        ada.page.keyboard.press("ArrowDown")
+    eventually(lambda: {f"Club {number}" for number in range(65)} < set(names.all_text_contents()), ada.page)
     expect(ada.page.locator(".chat-row a").last).to_be_focused()
