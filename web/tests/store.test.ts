@@ -128,6 +128,19 @@ describe("the store", () => {
     );
   });
 
+  test("a step that the disk refuses tells why", async () => {
+    const op: Op = { op: "putMessage", message: messageOf(1, "bob", "hi") };
+    await store.apply([{ op: "putChat", chat: chatOf(0) }, op]);
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = IDBObjectStore.prototype.add; // refused for what is there already
+    try {
+      await expect(store.apply([op])).rejects.toMatchObject({ name: "ConstraintError" });
+    } finally {
+      IDBObjectStore.prototype.put = put;
+    }
+    expect((await store.chats())[0]!.unread).toBe(1);
+  });
+
   test("a thousand unread are counted, not read again for each that comes", async () => {
     const put = (from: number, to: number): Op[] =>
       Array.from({ length: to - from + 1 }, (_, n) => ({

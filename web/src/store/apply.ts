@@ -28,7 +28,9 @@ export type Tx = IDBPTransaction<Schema, Part[], "readwrite">;
 const UNREAD_MAX = 1000; // counted no further; the badge says 999+
 
 export function begin(db: Db, durability: "strict" | "relaxed"): Tx {
-  return db.transaction([...PARTS], "readwrite", { durability });
+  const tx = db.transaction([...PARTS], "readwrite", { durability });
+  tx.done.catch(() => undefined); // what was asked of it tells, and may do so before `done` is waited for
+  return tx;
 }
 
 /** What a step may have changed of a chat's unread messages: nothing, some came at the end, or anything. */
@@ -45,6 +47,14 @@ function touch(touched: Touched, chatId: string, unread: Unread): void {
 export async function apply(db: Db, userId: string, ops: Op[], wishes: number[] = []): Promise<string[]> {
   if (!ops.length && !wishes.length) return [];
   const tx = begin(db, "relaxed");
+  try {
+    return await steps(tx, userId, ops, wishes);
+  } catch (error) {
+    throw tx.error ?? error; // why it ended, not that it had ended when the next thing was asked of it
+  }
+}
+
+async function steps(tx: Tx, userId: string, ops: Op[], wishes: number[]): Promise<string[]> {
   const touched: Touched = new Map();
   const hidden = ops.some((op) => op.op === "putMessage")
     ? new Set(await tx.objectStore("hidden").getAllKeys())

@@ -1,4 +1,4 @@
-/** Search in what is held here. */
+/** What is looked for in the store: words, and what was shared in a chat. */
 
 import type { Db, Row } from "./schema";
 import { wordsOf } from "./text";
@@ -24,4 +24,10 @@ export async function search(db: Db, query: string, chatId?: string, count = 60)
     .filter((row) => !chatId || row.chatId === chatId)
     .sort((a, b) => (a.message.createdAt < b.message.createdAt ? 1 : -1))
     .slice(0, count);
+}
+
+/** The newest of a kind, newest first. */
+export async function shelf(db: Db, chatId: string, kind: NonNullable<Row["shelf"]>, count = 300): Promise<Row[]> {
+  const range = IDBKeyRange.bound([chatId, kind, 0], [chatId, kind, Number.MAX_VALUE]);
+  return (await db.getAllFromIndex("messages", "shelf", range)).slice(-count).reverse();
 }

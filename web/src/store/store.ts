@@ -246,11 +246,6 @@ export class Store {
     return unsent.slice(-count);
   }
 
-  async shelf(chatId: string, shelf: NonNullable<Row["shelf"]>, count = 300): Promise<Row[]> {
-    const range = IDBKeyRange.bound([chatId, shelf, 0], [chatId, shelf, Number.MAX_VALUE]);
-    return (await this.db.getAllFromIndex("messages", "shelf", range)).slice(-count).reverse();
-  }
-
   async marks(chatId: string): Promise<Map<string, { delivered: number; read: number }>> {
     const found = new Map<string, { delivered: number; read: number }>();
     for (const mark of await this.db.getAllFromIndex("marks", "chatId", chatId)) {

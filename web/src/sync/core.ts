@@ -2,8 +2,8 @@
  * The client's side of sync: an input in, operations on the local store and effects out. The same rules as
  * `src/tidings/client/core.py`, held to it by `tests/scenarios`.
  *
- * Its caller commits the operations of a step in one transaction before it performs the effects, and hands in inputs
- * one at a time. Live frames are an optimisation; the log is the truth.
+ * Its caller commits the operations of a step in one transaction before it sends anything of the effects, and hands in
+ * inputs one at a time. Live frames are an optimisation; the log is the truth.
  */
 
 import type { Effect, Entry, Frame, Input, Op, Send, State, Step, Synced } from "./model";

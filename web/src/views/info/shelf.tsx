@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
+import { shelf } from "../../store/search";
 import { brief, contentLine, nameOf } from "../format";
 import { Icon } from "../icon";
 import { Empty, useMedia } from "../parts";
@@ -15,24 +16,24 @@ import { openViewer } from "../thread/viewing";
 const SHELVES = ["media", "docs", "links", "voice"] as const;
 
 export function Shelf({ chatId }: { chatId: string }) {
-  const shelf = useSignal<(typeof SHELVES)[number]>("media");
+  const kind = useSignal<(typeof SHELVES)[number]>("media");
   const rows = useSignal<Row[] | null>(null);
   useEffect(() => {
     rows.value = null;
-    void actions.engine.store.shelf(chatId, shelf.value).then((found) => (rows.value = found));
-  }, [shelf.value]);
+    void shelf(actions.engine.store.db, chatId, kind.value).then((found) => (rows.value = found));
+  }, [kind.value]);
   return (
     <>
       <div class="filters" role="group" aria-label={t("filter")}>
         {SHELVES.map((name) => (
-          <button type="button" key={name} aria-pressed={shelf.value === name} onClick={() => (shelf.value = name)}>
+          <button type="button" key={name} aria-pressed={kind.value === name} onClick={() => (kind.value = name)}>
             {t(`shelf_${name}`)}
           </button>
         ))}
       </div>
       {rows.value?.length === 0 ? (
         <Empty icon="image" title={t("nothingHere")} />
-      ) : shelf.value === "media" ? (
+      ) : kind.value === "media" ? (
         <div class="tiles">
           {rows.value?.map((row) => (
             <Tile key={row.id} row={row} />
@@ -42,7 +43,7 @@ export function Shelf({ chatId }: { chatId: string }) {
         rows.value?.map((row) => (
           <button type="button" class="row" key={row.id} onClick={() => openMessage(chatId, row.message.seq!, row.id)}>
             <span class="row-icon">
-              <Icon name={shelf.value === "links" ? "link" : shelf.value === "voice" ? "mic" : "file"} />
+              <Icon name={kind.value === "links" ? "link" : kind.value === "voice" ? "mic" : "file"} />
             </span>
             <span class="row-text">
               <span class="row-top">

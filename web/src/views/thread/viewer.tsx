@@ -6,6 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
+import { shelf } from "../../store/search";
 import type { Content } from "../../sync/wire";
 import { full, nameOf } from "../format";
 import { IconButton } from "../icon";
@@ -21,7 +22,7 @@ export function Viewer({ row, onClose }: { row: Row; onClose(): void }) {
   const at = useSignal(0);
   useEffect(() => {
     dialog.current!.showModal();
-    void actions.engine.store.shelf(row.chatId, "media").then((found) => {
+    void shelf(actions.engine.store.db, row.chatId, "media").then((found) => {
       const rows = found.reverse();
       const index = rows.findIndex((one) => one.id === row.id);
       if (index >= 0) {
