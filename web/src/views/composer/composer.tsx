@@ -81,8 +81,8 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     };
   }, []);
   useLayoutEffect(grow, [text.value]);
-  useEffect(() => {
-    const editing = state.editing.value;
+  useLayoutEffect(() => {
+    const editing = state.editing.value; // before a key can come: what is written then is not written over
     if (editing) text.value = textOnly(editing.message.content);
     if (editing || state.replyTo.value) box.current?.focus();
   }, [state.editing.value, state.replyTo.value]);
