@@ -195,7 +195,6 @@ class Bench:
             times.append(page.evaluate("bench.firstList"))
         self.wire.mend()
         page.locator(".strip").wait_for(state="detached", timeout=60_000)
-        page.wait_for_load_state("networkidle")  # the first sync after seeding brings every chat once more
         return p95(times)
 
     def _chat_open(self, page: Page, rounds: int) -> float:
