@@ -13,6 +13,7 @@ from tidings.platform.redis import Client
 
 HEARTBEAT_S: Final = 3.0
 TTL_S: Final = 10  # an instance silent for this long is gone
+EVERYONE: Final = "*"  # a member of the set that says: all people of the instance are in it
 CLOCK_AGE_S: Final = 10.0  # how long it is trusted that two clocks go alike
 LINGER_S: Final = 10.0  # contract: offline comes 10 s after the last socket closed
 
@@ -36,31 +37,41 @@ class Presence:
         return int(now * 1000) + self._ahead_ms
 
     async def beat(self, instance: str) -> bool:
-        """Keep an instance's people alive for another TTL. False: Redis has forgotten them, register anew."""
+        """Keep an instance's people alive for another TTL. False: Redis has forgotten them, register everyone anew.
+        That there is a set says nothing: it could be of those alone who came after the others were forgotten."""
         now_ms = await self._now_ms()
         pipe = self._redis.pipeline(transaction=False)
         pipe.zadd(self._instances, {instance: now_ms + TTL_S * 1000})
         pipe.zremrangebyscore(self._instances, 0, now_ms - 60_000)
         pipe.expire(self._routes + instance, TTL_S)
+        pipe.sismember(self._routes + instance, EVERYONE)
         results = await pipe.execute()
-        return bool(results[2])
+        return bool(results[3])
+
+    async def register(self, instance: str, user_ids: Sequence[str]) -> None:
+        """Register everyone of an instance; `beat` is content from then on."""
+        for start in range(0, len(user_ids), 1000):
+            await self.add(instance, user_ids[start : start + 1000])
+        await self.add(instance, [EVERYONE])
 
     async def add(self, instance: str, user_ids: Sequence[str]) -> None:
         """Register people on an instance (before they get `ready`)."""
+        if not user_ids:
+            return
         pipe = self._redis.pipeline(transaction=False)
-        for start in range(0, len(user_ids), 1000):
-            pipe.sadd(self._routes + instance, *user_ids[start : start + 1000])
+        pipe.sadd(self._routes + instance, *user_ids)
         pipe.expire(self._routes + instance, TTL_S)
-        if user_ids and len(user_ids) <= 1000:
-            pipe.zrem(self._lingering, *user_ids)
+        pipe.zrem(self._lingering, *user_ids)
         await pipe.execute()
 
-    async def remove(self, instance: str, user_id: str, *, linger: bool) -> None:
-        """The last socket of a person on this instance closed."""
+    async def remove(self, instance: str, user_ids: Sequence[str]) -> None:
+        """The last sockets of these people on this instance closed."""
+        if not user_ids:
+            return
+        now_ms = await self._now_ms()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.srem(self._routes + instance, user_id)
-        if linger:
-            pipe.zadd(self._lingering, {user_id: await self._now_ms()})
+        pipe.srem(self._routes + instance, *user_ids)
+        pipe.zadd(self._lingering, dict.fromkeys(user_ids, now_ms))
         await pipe.execute()
 
     async def forget(self, instance: str) -> None:

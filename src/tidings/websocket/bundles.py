@@ -6,7 +6,7 @@ its sockets to `resync`, spread over some seconds.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -78,14 +78,15 @@ class Bundles:
         me: str,
         incarnation: str,
         namespace: str,
-        resync: Callable[[str], None],
     ) -> None:
-        self._redis, self._presence, self._hub, self._resync = redis, presence, hub, resync
+        self._redis, self._presence, self._hub = redis, presence, hub
         self._me, self._name = me, f"{me}/{incarnation}"
         self._channel = f"{namespace}:ws:"
         self._numbers: dict[str, int] = {}
+        self._most = 0  # of all numbers ever used
         self._turn = asyncio.Lock()  # several connections to Redis: numbers would overtake one another
         self.others: list[str] = []
+        self._looked = False
         self._tracker = Tracker()
 
     async def deliver(self, items: list[Item]) -> None:
@@ -121,6 +122,7 @@ class Bundles:
     async def _publish_next(self, other: str, items: list[Item]) -> None:
         # Counted before it is sent: what is lost on the way shows as a jump.
         number = self._numbers[other] = self._numbers.get(other, 0) + (1 if items else 0)
+        self._most = max(self._most, number)
         body = _ENCODER.encode(Bundle(self._name, number, items))
         try:
             reached = await self._redis.publish(self._channel + other, body)
@@ -131,8 +133,13 @@ class Bundles:
             _log.warning("frames for another instance were lost: it will resync", other=other, error=repr(error))
 
     async def look(self) -> None:
-        """Learn which other instances live. Before the first event is consumed, and each second."""
-        self.others = [name for name in await self._presence.instances() if name != self._me]
+        """Learn which other instances live. Before the first event is consumed, and each second. One that is found
+        later may have had sockets for which this instance published nothing: its numbers begin with a jump."""
+        found = [name for name in await self._presence.instances() if name != self._me]
+        if self._looked:
+            for late in set(found) - set(self.others):
+                self._numbers[late] = self._most = self._most + 1
+        self.others, self._looked = found, True
 
     async def beat(self) -> None:
         """Look who is there, and let them know of this instance."""
@@ -146,7 +153,7 @@ class Bundles:
                 now = asyncio.get_running_loop().time()
                 for name in self._tracker.silent(self.others, now):
                     _log.warning("another instance is silent", other=name)
-                    self._resync("silence")
+                    self._hub.resync("silence")
             await asyncio.sleep(BEAT_S)
 
     async def receive(self, listener: Client) -> None:
@@ -157,7 +164,7 @@ class Bundles:
                 async with listener.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(self._channel + self._me)
                     if not first:
-                        self._resync("subscribed again")
+                        self._hub.resync("subscribed again")
                     first = False
                     while True:
                         message: Any = await channel.get_message(timeout=5.0)
@@ -171,6 +178,6 @@ class Bundles:
 
     def _take(self, bundle: Bundle) -> None:
         if not self._tracker.heard(bundle, asyncio.get_running_loop().time()):
-            self._resync("lost frames")
+            self._hub.resync("lost frames")
         for item in bundle.items:
             self._hub.deliver(item.users, item.frame, item.origin, light=item.light)

@@ -1,19 +1,27 @@
 """The sockets of this instance, by person and by session, and who watches whose presence."""
 
+import asyncio
+import random
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
+from tidings.contracts import frames
+from tidings.platform import logging
 from tidings.websocket.socket import Socket
 
+_log = logging.get(__name__)
+
+RESYNCS: Final = Counter("tidings_resyncs_total", "Sockets told to sync, since they may have missed frames", ["reason"])
 SOCKETS: Final = Gauge("tidings_sockets", "Open sockets of this instance")
 
 
 class Hub:
     """Owner of the maps; everything in it is called from the event loop and never waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, resync_spread_s: float = 5.0) -> None:
+        self._spread_s = resync_spread_s
         self._people: dict[str, dict[str, Socket]] = {}
         self._watched: dict[str, set[Socket]] = {}
         self._count = 0
@@ -85,3 +93,14 @@ class Hub:
                 for socket in list(own.values()):
                     if socket.id != origin:
                         socket.send(frame, light=light)
+
+    def resync(self, reason: str, user_ids: Iterable[str] | None = None) -> None:
+        """Tell the sockets of these people, or all, that they may have missed something; spread, since each syncs."""
+        sockets = list(self) if user_ids is None else [socket for user_id in user_ids for socket in self.of(user_id)]
+        if not sockets:
+            return
+        RESYNCS.labels(reason).inc(len(sockets))
+        _log.warning("frames may be missing: sockets sync", reason=reason, sockets=len(sockets))
+        frame, loop = frames.encode_frame(frames.Resync(reason=reason)), asyncio.get_running_loop()
+        for socket in sockets:
+            loop.call_later(random.uniform(0, self._spread_s), socket.send, frame)  # noqa: S311

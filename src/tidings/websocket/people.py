@@ -57,6 +57,8 @@ class People:
         self._arrived = asyncio.Event()
         self._leaving: dict[str, None] = {}  # each once, however often they come and go while Redis is away
         self._left = asyncio.Event()
+        self._registering = asyncio.Lock()  # on several connections a removal could overtake who came back
+        self._owed: set[str] = set()  # of whom Redis may know something else than is so
         self._changed: set[str] = set()
         self._asked: dict[tuple[Socket, str], None] = {}
         self._wake = asyncio.Event()
@@ -85,15 +87,7 @@ class People:
                 await self._arrived.wait()
                 continue
             user_ids = list(dict.fromkeys(socket.user_id for socket in batch))
-            new = user_ids
-            try:
-                online = await self._presence.online(user_ids)
-                new = [user_id for user_id, was in zip(user_ids, online, strict=True) if not was]
-                await self._presence.add(self._me, user_ids)
-            except UNREACHABLE as error:
-                # Sockets live on without Redis; the heartbeat registers everyone when it is back.
-                metrics.DEPENDENCY.labels("redis").inc()
-                _log.warning("not registered yet", error=repr(error))
+            new = await self._register(user_ids)
             for socket in batch:
                 socket.ready(
                     frames.encode_frame(
@@ -108,6 +102,19 @@ class People:
                 )
             await self._came_or_went(new, True)
 
+    async def _register(self, user_ids: list[str]) -> list[str]:
+        """Those of them who were not online. Sockets live on without Redis: `_keep` registers them when it is back."""
+        try:
+            online = await self._presence.online(user_ids)
+            async with self._registering:
+                await self._presence.add(self._me, self._hub.here(user_ids))  # who left meanwhile would stay for good
+        except UNREACHABLE as error:
+            self._owed.update(user_ids)
+            metrics.DEPENDENCY.labels("redis").inc()
+            _log.warning("not registered yet", error=repr(error))
+            return user_ids
+        return [user_id for user_id, was in zip(user_ids, online, strict=True) if not was]
+
     async def _came_or_went(self, user_ids: Sequence[str], online: bool) -> None:
         """Tell every instance, all at once: with NATS away each would else hold up the next for a second."""
         at = now_ms()
@@ -120,23 +127,20 @@ class People:
             if not self._leaving:
                 self._left.clear()
                 await self._left.wait()
-            user_id = next(iter(self._leaving))
-            del self._leaving[user_id]
-            if not self._hub.of(user_id):
-                with contextlib.suppress(*UNREACHABLE):
-                    await self._presence.remove(self._me, user_id, linger=True)
-                if self._hub.of(user_id):  # came back meanwhile
-                    with contextlib.suppress(*UNREACHABLE):
-                        await self._presence.add(self._me, [user_id])
+            left, self._leaving = list(self._leaving)[:1000], dict.fromkeys(list(self._leaving)[1000:])
+            try:
+                async with self._registering:
+                    await self._presence.remove(self._me, [user_id for user_id in left if not self._hub.of(user_id)])
+            except UNREACHABLE as error:
+                self._owed.update(left)
+                metrics.DEPENDENCY.labels("redis").inc()
+                _log.warning("not taken out yet", error=repr(error))
 
     async def beat(self) -> None:
         """Keep this instance's people registered, and tell of those whose time to come back is over."""
         while True:
             with contextlib.suppress(*UNREACHABLE):
-                people = self._hub.people()
-                if not await self._presence.beat(self._me) and people:
-                    for start in range(0, len(people), 1000):
-                        await self._presence.add(self._me, people[start : start + 1000])
+                await self._keep()
             for _ in range(int(HEARTBEAT_S)):
                 with contextlib.suppress(*UNREACHABLE):
                     lapsed = await self._presence.lapse()
@@ -144,6 +148,20 @@ class People:
                     gone = [user_id for user_id, back in zip(lapsed, online, strict=True) if not back]
                     await self._came_or_went(gone, False)
                 await asyncio.sleep(1)
+
+    async def _keep(self) -> None:
+        """Whoever was not registered for a while has missed what other instances had for them: they sync."""
+        async with self._registering:
+            owed = list(self._owed)
+            if await self._presence.beat(self._me):
+                late = self._hub.here(owed)
+                await self._presence.add(self._me, late)
+            else:
+                late = self._hub.people()
+                await self._presence.register(self._me, late)
+            await self._presence.remove(self._me, [user_id for user_id in owed if not self._hub.of(user_id)])
+            self._owed.difference_update(owed)
+        self._hub.resync("registered late", late)
 
     # -- presence ------------------------------------------------------------------------------------
 
@@ -250,8 +268,7 @@ class People:
             if len(self._hub):
                 await asyncio.sleep(0.02)
         with contextlib.suppress(*UNREACHABLE):
-            for user_id in self._leaving:
-                await self._presence.remove(self._me, user_id, linger=True)
+            await self._presence.remove(self._me, list(self._leaving))
             await self._presence.forget(self._me)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -83,19 +82,14 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             stack.push_async_callback(peers.close)
 
         epoch = ""
-        hub = Hub()
+        hub = Hub(settings.resync_spread_s)
         presence = Presence(client, settings.namespace)
         await presence.forget(me)  # the people of the process before this one
         await presence.beat(me)
-
-        def resync(reason: str) -> None:
-            frame = frames.encode_frame(frames.Resync(reason=reason))
-            loop = asyncio.get_running_loop()
-            for socket in hub:
-                loop.call_later(random.uniform(0, settings.resync_spread_s), socket.send, frame)  # noqa: S311
+        await presence.register(me, [])
 
         participants = Participants(chats, settings.participants_age_s, settings.participants_kept)
-        bundles = Bundles(client, presence, hub, me, new_id(), settings.namespace, resync)
+        bundles = Bundles(client, presence, hub, me, new_id(), settings.namespace)
         requests = Requests(messages, me, settings)
         people = People(
             hub, presence, users, participants, bundles, events, me, settings, lambda: epoch, lambda: requests.pressed

@@ -118,14 +118,9 @@ def _ack_first() -> None:
 
 def _no_resync() -> None:
     """websocket: nobody is told that frames were lost."""
-    from tidings.websocket.bundles import Bundles
+    from tidings.websocket.hub import Hub
 
-    begin = Bundles.__init__
-
-    def silent(self: Any, *args: Any) -> None:
-        begin(self, *args[:-1], lambda reason: None)
-
-    Bundles.__init__ = silent  # type: ignore[method-assign]
+    Hub.resync = lambda *_: None  # type: ignore[method-assign]
 
 
 def _assume_delivered() -> None:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from tests.support.browser import Visitor, eventually
 from tests.support.people import Person
 from tests.support.samples import picture
@@ -61,6 +61,25 @@ def test_somebody_is_mentioned_from_a_list(ada: Visitor, ben: Person, group: str
     expect(ada.bubble("look @Ben").last.get_by_role("img", name=re.compile("Sent|Delivered|Read"))).to_be_visible()
     newest = ben.ask("GET", f"/chats/{group}/messages", limit=1)["items"][0]
     assert newest["mentions"] == [ben.id]
+
+
+def test_members_that_come_after_the_at_sign_are_offered(ada: Visitor, group: str) -> None:
+    held: list[Route] = []
+    ada.page.route(f"**/chats/{group}/members*", lambda route: held.append(route))
+    ada.page.goto(f"{ada.url}/settings/looks")
+    forget = "(id) => new Promise((done) => { const open = indexedDB.open('tidings'); open.onsuccess = () => {"
+    forget += "const tx = open.result.transaction('members', 'readwrite'); tx.objectStore('members').delete(id);"
+    forget += "tx.oncomplete = () => { open.result.close(); done(); }; }; })"
+    ada.page.evaluate(forget, group)
+    ada.page.goto(f"{ada.url}/chat/{group}")
+    ada.writer().press_sequentially("hi @be")
+    eventually(lambda: bool(held), ada.page)
+    expect(ada.page.get_by_role("option", name="Ben")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    expect(ada.page.get_by_role("option", name="Ben")).to_be_visible()
+    ada.page.unroute(f"**/chats/{group}/members*")
+    ada.writer().fill("")
 
 
 def test_emoji_are_searched_and_the_last_ones_remembered(ada: Visitor) -> None:

@@ -35,3 +35,17 @@ async def test_row_25_a_killed_instance_takes_its_people_with_it(stores: Stores,
         assert 0 < await client.pttl(f"{namespace}:routes:ws-1") <= 10_000  # nobody renews it any more
         await presence.forget("ws-1")
         assert await presence.online(["ann"]) == [False]
+
+
+async def test_an_arrival_does_not_hide_that_everyone_else_was_forgotten(stores: Stores, namespace: str) -> None:
+    async with redis.connect(stores.redis_url) as client:
+        presence = Presence(client, namespace)
+        assert not await presence.beat("ws-1")
+        await presence.register("ws-1", ["ann", "ben"])
+        assert await presence.beat("ws-1")
+        await presence.forget("ws-1")
+        await presence.add("ws-1", ["eve"])
+        assert not await presence.beat("ws-1")
+        await presence.register("ws-1", ["ann", "ben", "eve"])
+        assert await presence.beat("ws-1")
+        assert await presence.online(["ann", "ben", "eve"]) == [True] * 3

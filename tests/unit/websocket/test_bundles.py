@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
 from tidings.websocket.bundles import Bundle, Bundles, Item, Tracker
+from tidings.websocket.hub import Hub
 
 ITEM = [Item(["u"], b"{}")]
 
@@ -74,7 +75,7 @@ class Everywhere:
 async def test_a_slow_publish_is_not_overtaken_and_a_failed_one_shows(lost: bool) -> None:
     redis, nothing = Redis(lost), type("Hub", (), {"deliver": lambda *_, **__: None})()
     here: Any = (redis, Everywhere(), nothing)
-    bundles = Bundles(*here, "ws-1", "life", "tidings", lambda _: None)
+    bundles = Bundles(*here, "ws-1", "life", "tidings")
     bundles.others = ["ws-2"]
     sending = [asyncio.create_task(bundles.deliver([Item(["u"], b"%d" % n)])) for n in range(5)]
     async with asyncio.timeout(5):
@@ -89,3 +90,49 @@ async def test_a_slow_publish_is_not_overtaken_and_a_failed_one_shows(lost: bool
     assert [bundle.number for bundle in redis.arrived] == list(range(2 if lost else 1, 6))
     assert [bundle.items[0].frame for bundle in redis.arrived] == [b"%d" % n for n in range(lost, 5)]
     assert heard == ([not lost] + [True] * (3 if lost else 4)), "a loss shows once, and nothing else does"
+
+
+class Found:
+    """The instances that are there; nobody else is of interest."""
+
+    def __init__(self) -> None:
+        self.there = ["ws-1", "ws-2"]
+
+    async def instances(self) -> list[str]:
+        return self.there
+
+    async def located(self, others: list[str], people: list[str]) -> list[list[bool]]:
+        return [[True] * len(people) for _ in others]
+
+
+async def test_an_instance_that_was_out_of_sight_learns_that_it_missed_something() -> None:
+    redis, found = Redis(False), Found()
+    redis.first_may_end.set()
+    here: Any = (redis, found, Hub())
+    bundles, tracker = Bundles(*here, "ws-1", "life", "tidings"), Tracker()
+
+    def heard() -> list[bool]:
+        """What the other one thinks of all that reached it."""
+        told = [tracker.heard(bundle, 0) for bundle in redis.arrived]
+        redis.arrived.clear()
+        return told
+
+    await bundles.look()
+    for _ in range(2):
+        await bundles.deliver(ITEM)
+    assert heard() == [True, True]
+    for _ in range(2):  # as often as it happens
+        found.there = ["ws-1"]
+        await bundles.look()
+        await bundles.deliver(ITEM)
+        assert heard() == []
+        found.there = ["ws-1", "ws-2"]
+        await bundles.look()
+        await bundles.deliver(ITEM)
+        await bundles.deliver(ITEM)
+        assert heard() == [False, True]
+    found.there = ["ws-1", "ws-2", "ws-3"]
+    await bundles.look()
+    tracker = Tracker()  # of a new one, that greeted people before this one knew of it
+    await bundles._publish("ws-3", [])
+    assert heard() == [False]

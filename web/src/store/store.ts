@@ -276,6 +276,7 @@ export class Store {
 
   async putMembers(chatId: string, members: Member[]): Promise<void> {
     await this.db.put("members", members, chatId);
+    this.onChange({ chats: [chatId] });
   }
 
   drafts(): Promise<Draft[]> {

@@ -414,10 +414,10 @@ function edited(content: Content, text: string): Content | null {
 /** Members whose name begins with what was typed after the @. */
 function useMembers(row: ChatRow, query: string | undefined) {
   const members = useSignal<Member[]>([]);
-  const wanted = query !== undefined;
+  const wanted = query === undefined ? null : row; // read again when the chat changes: they may come after the @
   useEffect(() => {
-    if (wanted) void actions.engine.store.members(row.id).then((found) => (members.value = found ?? []));
-  }, [wanted, row.id]);
+    if (wanted) void actions.engine.store.members(wanted.id).then((found) => (members.value = found ?? []));
+  }, [wanted]);
   if (query === undefined) return [];
   const words = wordsOf(query);
   return members.value
