@@ -5,11 +5,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { begin, summarise, Unread } from "../src/store/apply";
+import type { ChatRow } from "../src/store/schema";
 import { search } from "../src/store/search";
 import { Store } from "../src/store/store";
 import { Core } from "../src/sync/core";
 import type { Effect, Frame, Input, Op, Synced } from "../src/sync/model";
-import type { Change, Chat, Message, Reaction } from "../src/sync/wire";
+import type { Change, Chat, Member, Message, Reaction } from "../src/sync/wire";
 
 const AT = "2026-01-01T00:00:00.000Z";
 let store: Store;
@@ -128,6 +130,94 @@ describe("the store", () => {
     );
   });
 
+  test("the list shows of a chat what reading all of it anew would show, whatever changed", async () => {
+    const move = fc.record({
+      do: fc.constantFrom("put", "own", "send", "sent", "edit", "delete", "hide", "mark", "position", "chat", "drop"),
+      seq: fc.nat(6),
+      who: fc.constantFrom("bob", "eve", "me"),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom("direct" as const, "group" as const),
+        fc.array(fc.array(move, { maxLength: 4 }), { maxLength: 10 }),
+        async (type, steps) => {
+          const mine = await Store.open(`shown-${made++}`);
+          await mine.begin("me");
+          await mine.putMembers(
+            "c",
+            ["me", "bob", "eve"].map((userId): Member => ({ userId, role: "member", joinedAt: AT, user: null })),
+          );
+          const most = { last: 0, read: 0, others: 0 }; // the server's numbers only grow
+          for (const given of [[{ do: "chat", seq: 0, who: "bob" }], ...steps]) {
+            const ops = given.flatMap(({ do: what, seq: n, who }): Op[] => {
+              const own = ["own", "send", "sent"].includes(what) || (who === "me" && what !== "put" && what !== "chat");
+              const seq = own ? n + 4 : n; // those that the person wrote are none of the others', but in between
+              if (what === "put" && seq >= 4) return [];
+              const [messageId, clientMsgId] = [`m${seq}`, `x${seq}`];
+              const content = { kind: "text" as const, text: `changed ${seq}` };
+              if (what === "put" || what === "own")
+                return [{ op: "putMessage", message: messageOf(seq, what === "own" ? "me" : "bob", "hi") }];
+              if (what === "send")
+                return [
+                  {
+                    op: "putOptimistic",
+                    chatId: "c",
+                    clientMsgId,
+                    content,
+                    createdAt: AT,
+                    replyTo: null,
+                    mentions: [],
+                  },
+                ];
+              if (what === "sent") return [{ op: "markSent", chatId: "c", clientMsgId, messageId, seq, createdAt: AT }];
+              if (what === "edit") return [{ op: "setContent", chatId: "c", messageId, content, editedAt: AT }];
+              if (what === "delete") return [{ op: "setDeleted", chatId: "c", messageId, userId: "bob", at: AT }];
+              if (what === "hide") return [{ op: "hide", messageIds: [messageId] }];
+              if (what === "mark")
+                return [{ op: "setMark", chatId: "c", userId: who, status: seq % 2 ? "read" : "delivered", seq }];
+              if (what === "position") return [{ op: "setPosition", chatId: "c", seq }];
+              if (what === "drop") return [{ op: "dropChat", chatId: "c" }];
+              most.last = Math.max(most.last, seq - 3); // mostly no further than what is held
+              most.read = Math.max(most.read, seq - 4);
+              most.others = Math.max(most.others, seq - 3);
+              const lastMessage = most.last ? messageOf(most.last, "bob", "newest") : null;
+              const numbers = { lastMessage, readSeq: most.read, othersReadSeq: most.others };
+              return [{ op: "putChat", chat: chatOf(most.last, { ...numbers, type, memberCount: 2 + (seq % 2) }) }];
+            });
+            await mine.apply(ops);
+            const shown = await mine.chats();
+            const tx = begin(mine.db, "relaxed");
+            await summarise(tx, "me", "c", Unread.Any);
+            await tx.done;
+            const anew = await mine.chats();
+            const bare = (rows: ChatRow[]) => rows.map(({ counted: _, lent: __, ...row }) => row);
+            expect(bare(shown)).toEqual(bare(anew));
+          }
+          mine.close();
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("who the members are changes how far all of them are", async () => {
+    const members = (...ids: string[]) =>
+      ids.map((userId): Member => ({ userId, role: "member", joinedAt: AT, user: null }));
+    const told: unknown[] = [];
+    await store.apply([
+      { op: "putChat", chat: chatOf(5, { type: "group" }) },
+      { op: "setMark", chatId: "c", userId: "bob", status: "read", seq: 4 },
+      { op: "setMark", chatId: "c", userId: "eve", status: "read", seq: 2 },
+    ]);
+    store.onChange = ({ chats }) => told.push(chats);
+    await store.putMembers("c", members("me", "bob", "eve"));
+    expect((await store.chats())[0]!.othersReadSeq).toBe(2);
+    await store.putMembers("c", members("me", "bob"));
+    expect((await store.chats())[0]!.othersReadSeq).toBe(4);
+    await store.putMembers("c", members("me", "bob")); // no news
+    expect(told).toEqual([["c"], ["c"]]);
+  });
+
   test("a step that the disk refuses tells why", async () => {
     const op: Op = { op: "putMessage", message: messageOf(1, "bob", "hi") };
     await store.apply([{ op: "putChat", chat: chatOf(0) }, op]);
@@ -160,7 +250,7 @@ describe("the store", () => {
 
   test("what is written is told before it is on disk, and that it is, or could not be", async () => {
     const told: unknown[] = [];
-    store.onWriting = (row, over) => told.push([row.id, over]);
+    store.onWriting = (rows, over) => told.push([...rows.map((row) => row.id), over]);
     store.onChange = () => told.push("changed");
     const wish = (id: string) =>
       store.wish({ in: "send", chatId: "c", clientMsgId: id, content: { kind: "text", text: "x" }, createdAt: AT });
@@ -171,6 +261,29 @@ describe("the store", () => {
     store.close();
     await expect(wish("b")).rejects.toThrow();
     expect(told.slice(3)).toEqual([["~b", false], ["~b", true], "changed"]);
+    store = await Store.open(`test-${made++}`);
+  });
+
+  test("what comes live is told before it is on disk; what is synced, or many, is not", async () => {
+    const told: unknown[] = [];
+    store.onWriting = (rows, over) => told.push([...rows, over]);
+    store.onChange = ({ chats }) => told.push(chats);
+    const put = (seq: number): Op => ({ op: "putMessage", message: messageOf(seq, "bob", "hi") });
+    const came = store.apply([put(1), { op: "setPosition", chatId: "c", seq: 1 }], [], true);
+    expect(told.length).toBe(1);
+    await came;
+    const row = await store.row("m1");
+    expect(JSON.stringify(told)).toBe(JSON.stringify([[row, false], [row, true], ["c"]])); // so it is not drawn again
+    await store.apply([put(2)]);
+    await store.apply(
+      Array.from({ length: 21 }, (_, n) => put(3 + n)),
+      [],
+      true,
+    );
+    expect(told.slice(3)).toEqual([["c"], ["c"]]);
+    store.close();
+    await expect(store.apply([put(30)], [], true)).rejects.toThrow();
+    expect(told.slice(5)).toMatchObject([[{ id: "m30" }, false], [{ id: "m30" }, true], ["c"]]); // it goes again
     store = await Store.open(`test-${made++}`);
   });
 

@@ -1,23 +1,12 @@
 /** What a person can do, as plain functions. What concerns messages goes by the store; the rest asks the server. */
 
-import type { ChatRow, Row } from "../store/schema";
+import type { Row } from "../store/schema";
 import type { Ask, Frame } from "../sync/model";
 import type { Chat, Content, Media, Member, Message, User } from "../sync/wire";
 import { failure } from "./calls";
-import { Engine } from "./engine";
-import { Pictures } from "./media";
+import { engine, took } from "./here";
 import type { Prepared } from "./prepare";
 import * as state from "./state";
-
-export let engine: Engine;
-export let pictures: Pictures;
-
-export async function start(): Promise<void> {
-  engine = await Engine.start();
-  pictures = new Pictures(engine);
-}
-
-export { failure };
 
 const unique = () => crypto.randomUUID();
 const now = () => new Date(state.now()).toISOString();
@@ -78,10 +67,6 @@ export const react = (row: Row, emoji: string | null) =>
 export const vote = (row: Row, optionIds: string[]) =>
   ask(row, { type: "message.vote", messageId: row.message.messageId, optionIds });
 
-export function read(chatId: string, seq: number): Promise<boolean> {
-  return engine.wish({ in: "read", chatId, seq });
-}
-
 let typingAt = 0;
 let typingIn = "";
 
@@ -132,11 +117,6 @@ export async function fetchNewest(chatId: string): Promise<void> {
 
 // -- chats ---------------------------------------------------------------------------------------------
 
-async function took(chat: Chat): Promise<Chat> {
-  await engine.store.apply([{ op: "putChat", chat }]);
-  return chat;
-}
-
 export async function openDirect(userId: string): Promise<string> {
   const known = [...state.chats.value.values()].find(
     (row) => row.chat.type === "direct" && row.chat.peer?.id === userId,
@@ -154,17 +134,6 @@ export async function createGroup(name: string, participantIds: string[], avatar
   }
   return (await took(chat)).id;
 }
-
-export const setSettings = async (row: ChatRow, settings: Partial<Chat["settings"]>) => {
-  const next = { ...row.chat, settings: { ...row.chat.settings, ...settings } };
-  await engine.store.apply([{ op: "putChat", chat: next }]); // shown at once, put right if refused
-  try {
-    await took(await engine.api.put<Chat>(`/chats/${row.id}/settings`, settings));
-  } catch (error) {
-    await engine.store.apply([{ op: "putChat", chat: row.chat }]);
-    throw error;
-  }
-};
 
 export const editChat = async (
   chatId: string,

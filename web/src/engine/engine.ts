@@ -57,8 +57,8 @@ export class Engine {
       this.#tabs.postMessage({ do: "changed", changed } satisfies Note);
       void reread(this.store, changed);
     };
-    store.onWriting = (row, over) => {
-      for (const listener of state.onWriting) listener(row, over);
+    store.onWriting = (rows, over) => {
+      for (const listener of state.onWriting) listener(rows, over);
     };
     this.#tabs.onmessage = ({ data }: MessageEvent<Note>) => this.#noted(data);
     this.session.onEnd = () => void this.signedOut();
@@ -255,7 +255,7 @@ export class Engine {
         // What is only asked need not wait for the disk: its answer is taken after this step, or not at all.
         for (const effect of effects) if (isAsked(effect)) this.#ask(core, effect);
         try {
-          await this.store.apply(ops, wishes);
+          await this.store.apply(ops, wishes, !core.syncing);
           state.storageFull.value = false;
         } catch (error) {
           await this.#broke(error);

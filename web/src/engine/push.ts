@@ -1,7 +1,7 @@
 /** Pushes to this browser: the subscription, the server's knowledge of it, and what the worker fetched meanwhile. */
 
 import type { Message } from "../sync/wire";
-import { engine } from "./actions";
+import { engine } from "./here";
 
 const READY_MS = 10_000;
 const SUBSCRIBE_MS = 15_000; // where the maker's push service cannot be reached, browsers may never answer

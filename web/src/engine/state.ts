@@ -55,8 +55,8 @@ export const totalUnread = computed(() =>
 /** Told the chats whose rows changed. */
 export const onTouched = new Set<(chatIds: ReadonlySet<string>) => void>();
 
-/** Told a row that this page's person wrote, before it is on disk, and again when that is over. */
-export const onWriting = new Set<(row: Row, over: boolean) => void>();
+/** Told rows that are shown before they are on disk, and again when they are, or could not be. */
+export const onWriting = new Set<(rows: Row[], over: boolean) => void>();
 
 export interface Toast {
   text: string;

@@ -36,10 +36,31 @@ export function begin(db: Db, durability: "strict" | "relaxed"): Tx {
 /** What a step may have changed of a chat's unread messages: nothing, some came at the end, or anything. */
 export const Unread = { Same: 0, More: 1, Any: 2 } as const;
 type Unread = (typeof Unread)[keyof typeof Unread];
-type Touched = Map<string, Unread>;
 
-function touch(touched: Touched, chatId: string, unread: Unread): void {
-  if (unread >= (touched.get(chatId) ?? Unread.Same)) touched.set(chatId, unread);
+/** What a step changed of a chat: what it did not is as the chat's row has it, and is not read again. */
+interface Touch {
+  unread: Unread;
+  marks: boolean;
+  /** Whether the newest message must be looked for; if not, it is the row's, or this one where it is newer. */
+  newest: boolean;
+  came: Row | null;
+  row: Promise<ChatRow | undefined> | undefined;
+}
+
+type Touched = Map<string, Touch>;
+
+const anything = (unread: Unread): Touch => ({ unread, marks: true, newest: true, came: null, row: undefined });
+
+function touch(touched: Touched, chatId: string, changed: Partial<Touch> = {}): Touch {
+  let it = touched.get(chatId);
+  if (!it) {
+    it = { unread: Unread.Same, marks: false, newest: false, came: null, row: undefined };
+    touched.set(chatId, it);
+  }
+  it.unread = Math.max(it.unread, changed.unread ?? 0) as Unread;
+  it.marks ||= changed.marks ?? false;
+  it.newest ||= changed.newest ?? false;
+  return it;
 }
 
 /** Apply a step. `wishes`: those that led to it, gone with it: they were on disk, and are there again if this is lost.
@@ -59,6 +80,8 @@ async function steps(tx: Tx, userId: string, ops: Op[], wishes: number[]): Promi
   const hidden = ops.some((op) => op.op === "putMessage")
     ? new Set(await tx.objectStore("hidden").getAllKeys())
     : new Set<string>();
+  for (const op of ops) // all at once; what is wrong is told where they are waited for
+    if (op.op === "putChat") rowOf(tx, op.chat.id, touch(touched, op.chat.id)).catch(() => undefined);
   for (let at = 0; at < ops.length; ) {
     const messages: Message[] = [];
     for (let op = ops[at]; op?.op === "putMessage"; op = ops[++at]) messages.push(op.message);
@@ -66,18 +89,31 @@ async function steps(tx: Tx, userId: string, ops: Op[], wishes: number[]): Promi
     else await one(tx, userId, ops[at++]!, touched, hidden);
   }
   for (const n of wishes) await tx.objectStore("wishes").delete(n);
-  await Promise.all([...touched].map(([chatId, unread]) => summarise(tx, userId, chatId, unread)));
+  await Promise.all([...touched].map(([chatId, it]) => summarise(tx, userId, chatId, it)));
   await tx.done;
   return [...touched.keys()];
 }
 
+/** What these operations change of the chat they name. */
+const changes: { [op in Op["op"]]?: Partial<Touch> } = {
+  putOptimistic: { newest: true },
+  markSent: { newest: true },
+  markFailed: { newest: true },
+  markPending: { newest: true },
+  setContent: { newest: true },
+  setDeleted: { newest: true, unread: Unread.Any },
+  setVotes: { newest: true },
+  setPinned: { newest: true },
+  setMark: { marks: true },
+};
+
 async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set<string>): Promise<void> {
-  if ("chatId" in op) touch(touched, op.chatId, op.op === "setDeleted" ? Unread.Any : Unread.Same);
+  if ("chatId" in op) touch(touched, op.chatId, changes[op.op]);
   switch (op.op) {
     case "updateMessage": {
       const row = await tx.objectStore("messages").get(op.message.messageId);
       if (row) {
-        touch(touched, row.chatId, Unread.Any);
+        touch(touched, row.chatId, { newest: true, unread: Unread.Any });
         const starred = op.message.starred ?? row.message.starred;
         await tx.objectStore("messages").put(index({ ...row, message: { ...op.message, starred } }));
       }
@@ -123,11 +159,10 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
     case "setPinned": {
       const row = await tx.objectStore("messages").get(op.messageId);
       if (row) await tx.objectStore("messages").put({ ...row, pinned: op.pinned });
-      const held = await tx.objectStore("chats").get(op.chatId);
+      const held = await rowOf(tx, op.chatId, touch(touched, op.chatId));
       if (held) {
         const others = (held.chat.pinnedMessageIds ?? []).filter((id) => id !== op.messageId);
         held.chat.pinnedMessageIds = op.pinned ? [...others, op.messageId] : others;
-        await tx.objectStore("chats").put(held);
       }
       break;
     }
@@ -141,7 +176,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
         await tx.objectStore("hidden").put(1, id);
         const row = await tx.objectStore("messages").get(id);
         if (row) {
-          touch(touched, row.chatId, Unread.Any);
+          touch(touched, row.chatId, { newest: true, unread: Unread.Any });
           await tx.objectStore("messages").delete(id);
         }
       }
@@ -150,12 +185,14 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
       await tx.objectStore("positions").put(op.seq, op.chatId);
       break;
     case "putChat": {
-      touch(touched, op.chat.id, Unread.Same); // what it is counted from, and whether here, is looked at anyway
-      const held = await tx.objectStore("chats").get(op.chat.id);
-      await tx.objectStore("chats").put({ ...(held ?? blank(op.chat.id)), chat: op.chat });
+      const it = touch(touched, op.chat.id);
+      const held = await rowOf(tx, op.chat.id, it);
+      if (!held) touch(touched, op.chat.id, anything(Unread.Any));
+      it.row = Promise.resolve({ ...(held ?? blank(op.chat.id)), chat: op.chat });
       break;
     }
     case "dropChat":
+      touched.set(op.chatId, anything(Unread.Any)); // its row is gone, too
       await dropChat(tx, op.chatId);
       break;
     case "dropLog":
@@ -245,6 +282,19 @@ export function index(row: Row): Row {
   };
 }
 
+/** The row of a message of the log; `before`: what is held of it already. */
+export function stored(message: Message, before?: Row): Row {
+  const starred = message.starred ?? before?.message.starred;
+  return index({
+    id: message.messageId,
+    chatId: message.chatId,
+    place: message.seq,
+    state: "stored",
+    pinned: before?.pinned ?? false,
+    message: starred === undefined ? message : { ...message, starred },
+  });
+}
+
 /** Many at once. What is held already is asked once per chat, and no write is waited for: one that fails ends the
  * transaction, and its `done` tells. */
 async function putMessages(
@@ -269,19 +319,15 @@ async function putMessages(
     const { messageId, chatId, seq } = message;
     const mine = message.senderId === userId;
     const before = held.get(messageId);
-    touch(touched, chatId, before ? Unread.Any : mine ? Unread.Same : Unread.More);
-    if (mine && message.clientMsgId) bare.delete(`~${message.clientMsgId}`);
+    const it = touch(touched, chatId, { unread: before ? Unread.Any : mine ? Unread.Same : Unread.More });
+    if (mine && message.clientMsgId) {
+      bare.delete(`~${message.clientMsgId}`);
+      it.newest = true;
+    }
     if (hidden.has(messageId)) continue;
-    const starred = message.starred ?? before?.message.starred;
-    const row = index({
-      id: messageId,
-      chatId,
-      place: seq,
-      state: "stored",
-      pinned: before?.pinned ?? false,
-      message: starred === undefined ? message : { ...message, starred },
-    });
+    const row = stored(message, before);
     held.set(row.id, row);
+    if (!it.came || it.came.place <= seq) it.came = row;
     bare.put(row);
   }
 }
@@ -316,7 +362,7 @@ async function dropLog(tx: Tx, touched: Touched): Promise<void> {
   const messages = tx.objectStore("messages");
   const unsent: Row[] = [];
   for (let cursor = await messages.openCursor(); cursor; cursor = await cursor.continue()) {
-    touch(touched, cursor.value.chatId, Unread.Any);
+    touch(touched, cursor.value.chatId, { newest: true, unread: Unread.Any });
     if (cursor.value.state !== "stored") unsent.push(cursor.value);
   }
   await messages.clear();
@@ -352,32 +398,47 @@ function slowest(marks: Mark[], members: Member[], userId: string): { read: numb
   };
 }
 
-/** What the chat list shows of a chat, derived anew from its rows and marks. */
-export async function summarise(tx: Tx, userId: string, chatId: string, changed: Unread = Unread.Any): Promise<void> {
-  const place = tx.objectStore("messages").index("place");
-  const [row, marks, members, position = 0, newest] = await Promise.all([
-    tx.objectStore("chats").get(chatId),
-    tx.objectStore("marks").index("chatId").getAll(chatId),
-    tx.objectStore("members").get(chatId),
-    tx.objectStore("positions").get(chatId),
-    place.openCursor(chat(chatId), "prev"),
+/** The row of a chat, read once a step. */
+function rowOf(tx: Tx, chatId: string, it: Touch): Promise<ChatRow | undefined> {
+  it.row ??= tx.objectStore("chats").get(chatId);
+  return it.row;
+}
+
+/** How far the person and the others are, of all marks that are held. */
+async function readMarks(tx: Tx, userId: string, row: ChatRow): Promise<void> {
+  const [marks, members] = await Promise.all([
+    tx.objectStore("marks").index("chatId").getAll(row.id),
+    tx.objectStore("members").get(row.id),
   ]);
-  if (!row) return;
-  const { chat: it } = row;
   const mine = { read: 0, delivered: 0 };
   const others = { read: 0, delivered: 0 };
   for (const mark of marks) {
     const side = mark.userId === userId ? mine : others;
     side[mark.status] = Math.max(side[mark.status], mark.seq);
   }
-  const alone = it.type === "direct" ? others : slowest(marks, members ?? [], userId);
-  row.readSeq = Math.max(it.readSeq, mine.read);
-  row.othersReadSeq = Math.max(it.othersReadSeq, alone.read);
-  row.othersDeliveredSeq = Math.max(it.othersDeliveredSeq, alone.delivered, row.othersReadSeq);
+  const alone = row.chat.type === "direct" ? others : slowest(marks, members ?? [], userId);
+  row.readSeq = mine.read;
+  row.othersReadSeq = alone.read;
+  row.othersDeliveredSeq = alone.delivered;
+}
 
-  row.last = newest?.value ?? null;
+/** What the chat list shows of a chat, derived from what changed of its rows and marks. */
+export async function summarise(tx: Tx, userId: string, chatId: string, given: Touch | Unread): Promise<void> {
+  const touched = typeof given === "number" ? anything(given) : given;
+  const place = tx.objectStore("messages").index("place");
+  const [row, position = 0] = await Promise.all([rowOf(tx, chatId, touched), tx.objectStore("positions").get(chatId)]);
+  if (!row) return;
+  const { chat: it } = row;
+  if (touched.marks) await readMarks(tx, userId, row);
+  row.readSeq = Math.max(it.readSeq, row.readSeq);
+  row.othersReadSeq = Math.max(it.othersReadSeq, row.othersReadSeq);
+  row.othersDeliveredSeq = Math.max(it.othersDeliveredSeq, row.othersDeliveredSeq, row.othersReadSeq);
+
+  if (touched.newest || !row.last || row.lent) row.last = (await place.openCursor(chat(chatId), "prev"))?.value ?? null;
+  else if (touched.came && touched.came.place >= row.last.place) row.last = touched.came;
   const behind = position < it.lastSeq; // the server counts until everything is here
-  if (behind && it.lastMessage && (!row.last || row.last.place < it.lastMessage.seq)) {
+  row.lent = behind && it.lastMessage !== null && (row.last?.place ?? -1) < it.lastMessage.seq;
+  if (row.lent && it.lastMessage) {
     const id = it.lastMessage.messageId;
     row.last = { id, chatId, place: it.lastMessage.seq, state: "stored", message: it.lastMessage };
   }
@@ -386,7 +447,7 @@ export async function summarise(tx: Tx, userId: string, chatId: string, changed:
     row.unread = it.unreadCount;
     row.mentioned = it.mentionCount > 0;
     row.counted = undefined;
-  } else if (!isCounted(row.counted, from, changed)) {
+  } else if (!isCounted(row.counted, from, touched.unread)) {
     const range = IDBKeyRange.bound([chatId, from], [chatId, UNSENT], true, true);
     const rows = await place.getAll(range, UNREAD_MAX);
     const unread = rows.filter(

@@ -32,6 +32,8 @@ export interface ChatRow {
   id: string;
   chat: Chat;
   last: Row | null;
+  /** `last` is as the server told, and not among the rows held here. */
+  lent?: boolean;
   unread: number;
   mentioned: boolean;
   /** What the two were counted from: the rows beyond `from`, `full` if there were more than are counted. None: as the

@@ -2,7 +2,7 @@
 
 import type { Op, State, Wish } from "../sync/model";
 import type { Member, Message, Reaction, User } from "../sync/wire";
-import { apply, begin, change, chat, index, optimistic, PARTS, summarise, type Tx, Unread } from "./apply";
+import { apply, begin, change, chat, index, optimistic, PARTS, stored, summarise, type Tx, Unread } from "./apply";
 import { type ChatRow, type Db, type Draft, NAME, open, type Row, UNSENT, type Upload } from "./schema";
 
 export interface Changed {
@@ -11,13 +11,14 @@ export interface Changed {
   people?: string[];
 }
 
+const EARLY_MAX = 20; // messages that are shown before they are on disk
 const MEDIA_QUOTA = 200 * 1024 * 1024; // bytes of pictures and files kept for offline
 
 export class Store {
   userId = "";
   onChange: (changed: Changed) => void = () => undefined;
-  /** Told a row that is being written before it is on disk, and again when it is, or could not be. */
-  onWriting: (row: Row, over: boolean) => void = () => undefined;
+  /** Told rows that are being written before they are on disk, and again when they are, or could not be. */
+  onWriting: (rows: Row[], over: boolean) => void = () => undefined;
 
   private constructor(readonly db: Db) {}
 
@@ -75,16 +76,25 @@ export class Store {
     };
   }
 
-  async apply(ops: Op[], wishes: number[] = []): Promise<void> {
-    const chats = await apply(this.db, this.userId, ops, wishes);
-    if (chats.length) this.onChange({ chats });
+  /** `live`: the messages of this step are shown before they are on disk, unless they are many. */
+  async apply(ops: Op[], wishes: number[] = [], live = false): Promise<void> {
+    let rows = live ? ops.flatMap((op) => (op.op === "putMessage" ? [stored(op.message)] : [])) : [];
+    if (rows.length > EARLY_MAX) rows = [];
+    let chats = rows.map((row) => row.chatId);
+    if (rows.length) this.onWriting(rows, false);
+    try {
+      chats = await apply(this.db, this.userId, ops, wishes);
+    } finally {
+      if (rows.length) this.onWriting(rows, true);
+      if (chats.length) this.onChange({ chats });
+    }
   }
 
   /** What the person did, on disk before anything of it is sent: the tab that owns the socket takes it from here. */
   async wish(wish: Wish): Promise<void> {
     let chatId = wish.in === "again" ? wish.entry.chatId : wish.chatId;
     const row = wish.in === "send" ? optimistic(this.userId, wish, "pending") : null;
-    if (row) this.onWriting(row, false);
+    if (row) this.onWriting([row], false);
     try {
       const tx = begin(this.db, wish.in === "read" ? "relaxed" : "strict");
       await tx.objectStore("wishes").add({ wish });
@@ -102,7 +112,7 @@ export class Store {
       await summarise(tx, this.userId, chatId, wish.in === "ask" ? Unread.Any : Unread.Same);
       await tx.done;
     } finally {
-      if (row) this.onWriting(row, true);
+      if (row) this.onWriting([row], true);
       this.onChange({ chats: [chatId] });
     }
   }
@@ -157,7 +167,7 @@ export class Store {
     );
     const held = await tx.objectStore("messages").get(row.id);
     await tx.objectStore("messages").put(held ? { ...row, place: held.place } : row);
-    await summarise(tx, this.userId, upload.chatId);
+    await summarise(tx, this.userId, upload.chatId, Unread.Any);
     await tx.done;
     this.onChange({ chats: [upload.chatId] });
   }
@@ -192,7 +202,7 @@ export class Store {
     const tx = begin(this.db, "strict");
     await tx.objectStore("messages").delete(row.id);
     await tx.objectStore("uploads").delete(row.id.slice(1));
-    await summarise(tx, this.userId, row.chatId);
+    await summarise(tx, this.userId, row.chatId, Unread.Any);
     await tx.done;
     this.onChange({ chats: [row.chatId] });
   }
@@ -275,7 +285,12 @@ export class Store {
   }
 
   async putMembers(chatId: string, members: Member[]): Promise<void> {
-    await this.db.put("members", members, chatId);
+    const held = await this.members(chatId);
+    if (JSON.stringify(held) === JSON.stringify(members)) return;
+    const tx = begin(this.db, "relaxed");
+    await tx.objectStore("members").put(members, chatId);
+    await summarise(tx, this.userId, chatId, Unread.Same);
+    await tx.done;
     this.onChange({ chats: [chatId] });
   }
 

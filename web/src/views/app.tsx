@@ -3,7 +3,7 @@
 import { signal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { engine } from "../engine/actions";
+import { engine } from "../engine/here";
 import { loaded, phase, say, storageFull, toast, totalUnread } from "../engine/state";
 import { t } from "../i18n/i18n";
 import { refusal } from "./format";

@@ -2,7 +2,7 @@
  * came by the socket and by push is one. */
 
 import { effect } from "@preact/signals";
-import { engine } from "../engine/actions";
+import { engine } from "../engine/here";
 import { chats, isMuted, link, onTouched, phase } from "../engine/state";
 import { entry, locale, t } from "../i18n/i18n";
 import type { Message } from "../sync/wire";

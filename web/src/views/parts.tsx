@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { pictures } from "../engine/actions";
+import { pictures } from "../engine/here";
 import type { Size } from "../engine/media";
 import { t } from "../i18n/i18n";
 import type { Chat, Media, User } from "../sync/wire";

@@ -4,6 +4,7 @@ import "../style/panels.css";
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../engine/actions";
+import { engine, failure } from "../engine/here";
 import { me, phase } from "../engine/state";
 import { LOCALES, type Locale, locale, t } from "../i18n/i18n";
 import { refusal } from "./format";
@@ -64,17 +65,17 @@ function Phone() {
     try {
       await work();
     } catch (problem) {
-      error.value = refusal(actions.failure(problem).code);
+      error.value = refusal(failure(problem).code);
     }
     busy.value = false;
   };
   const ask = () =>
     attempt(async () => {
-      const answer = await actions.engine.session.requestCode(plain(phone.value));
+      const answer = await engine.session.requestCode(plain(phone.value));
       sent.value = true;
       wait.value = answer.resendAfter;
     });
-  const verify = () => attempt(() => actions.engine.signIn(plain(phone.value), code.value));
+  const verify = () => attempt(() => engine.signIn(plain(phone.value), code.value));
 
   if (!sent.value)
     return (
@@ -176,7 +177,7 @@ function FirstRun() {
         ...(media ? { avatarMediaId: media.id } : {}),
       });
     } catch (problem) {
-      error.value = refusal(actions.failure(problem).code);
+      error.value = refusal(failure(problem).code);
       busy.value = false;
     }
   };

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { engine, failure } from "../../engine/here";
 import { drafts, me, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
@@ -54,7 +55,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     clearTimeout(saving.current);
     if (state.editing.peek()) return;
     const replyTo = state.replyTo.peek()?.message.messageId;
-    void actions.engine.store.putDraft({
+    void engine.store.putDraft({
       chatId: row.id,
       text: text.peek(),
       at: Date.now(),
@@ -69,8 +70,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   };
 
   useEffect(() => {
-    if (draft?.replyTo)
-      void actions.engine.store.row(draft.replyTo).then((held) => held && (state.replyTo.value = held));
+    if (draft?.replyTo) void engine.store.row(draft.replyTo).then((held) => held && (state.replyTo.value = held));
     if (matchMedia("(hover: hover)").matches) box.current?.focus();
     const flush = () => save();
     addEventListener("pagehide", flush);
@@ -232,7 +232,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
           type="button"
           class="button quiet"
           onClick={() =>
-            void actions.block(row.chat.peer!.id, false).catch((error) => say(refusal(actions.failure(error).code)))
+            void actions.block(row.chat.peer!.id, false).catch((error) => say(refusal(failure(error).code)))
           }
         >
           {t("unblock")}
@@ -416,7 +416,7 @@ function useMembers(row: ChatRow, query: string | undefined) {
   const members = useSignal<Member[]>([]);
   const wanted = query === undefined ? null : row; // read again when the chat changes: they may come after the @
   useEffect(() => {
-    if (wanted) void actions.engine.store.members(wanted.id).then((found) => (members.value = found ?? []));
+    if (wanted) void engine.store.members(wanted.id).then((found) => (members.value = found ?? []));
   }, [wanted]);
   if (query === undefined) return [];
   const words = wordsOf(query);

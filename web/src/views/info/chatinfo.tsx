@@ -3,6 +3,7 @@
 import "../../style/panels.css";
 import { useSignal } from "@preact/signals";
 import * as actions from "../../engine/actions";
+import { failure, setSettings } from "../../engine/here";
 import { chats, isMuted, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
@@ -14,7 +15,7 @@ import { back, go } from "../route";
 import { Members } from "./members";
 import { Shelf } from "./shelf";
 
-export const oops = (error: unknown) => say(refusal(actions.failure(error).code));
+export const oops = (error: unknown) => say(refusal(failure(error).code));
 
 export function ChatInfo({ id }: { id: string }) {
   const row = chats.value.get(id);
@@ -185,7 +186,7 @@ const TIMERS: [number, "timerOff" | "timer1d" | "timer7d" | "timer90d"][] = [
 
 function ChatSettings({ row }: { row: ChatRow }) {
   const { chat } = row;
-  const set = (fields: Partial<typeof chat.settings>) => void actions.setSettings(row, fields).catch(oops);
+  const set = (fields: Partial<typeof chat.settings>) => void setSettings(row, fields).catch(oops);
   const edit = (fields: Parameters<typeof actions.editChat>[1]) => void actions.editChat(row.id, fields).catch(oops);
   const admin = chat.myRole !== "member";
   const rights = ["send", "editInfo", "addMembers"] as const;

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { engine } from "../../engine/here";
 import { me, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
@@ -27,7 +28,7 @@ export function Members({ row }: { row: ChatRow }) {
   const load = () =>
     actions.members(row.id).then(
       (found) => (held.value = found),
-      async () => (held.value ??= (await actions.engine.store.members(row.id)) ?? []),
+      async () => (held.value ??= (await engine.store.members(row.id)) ?? []),
     );
   useEffect(() => void load(), [chat.memberCount, chat.updatedAt]);
   const admin = chat.myRole !== "member";

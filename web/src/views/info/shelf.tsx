@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import * as actions from "../../engine/actions";
+import { engine } from "../../engine/here";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
 import { shelf } from "../../store/search";
@@ -20,7 +20,7 @@ export function Shelf({ chatId }: { chatId: string }) {
   const rows = useSignal<Row[] | null>(null);
   useEffect(() => {
     rows.value = null;
-    void shelf(actions.engine.store.db, chatId, kind.value).then((found) => (rows.value = found));
+    void shelf(engine.store.db, chatId, kind.value).then((found) => (rows.value = found));
   }, [kind.value]);
   return (
     <>

@@ -2,7 +2,7 @@
 
 import { computed, signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import * as actions from "../../engine/actions";
+import { failure, read as markRead, setSettings } from "../../engine/here";
 import {
   chats,
   drafts,
@@ -147,7 +147,7 @@ function Question() {
   const { notify, askedNotify, askedInstall } = look.value;
   if (!wrote.value) return null;
   if (!notify && !askedNotify && canNotify() && Notification.permission === "default") {
-    const begin = () => void turnOn().catch((error) => say(refusal(actions.failure(error).code)));
+    const begin = () => void turnOn().catch((error) => say(refusal(failure(error).code)));
     return <Ask name={t("notifications")} text={t("askNotify")} yes={t("turnOn")} onYes={begin} no="askedNotify" />;
   }
   if (!offer.value || askedInstall) return null;
@@ -238,7 +238,7 @@ function Chats() {
 function itemsOf(row: ChatRow): (MenuItem | false)[] {
   const { settings } = row.chat;
   const set = (fields: Partial<typeof settings>) =>
-    void actions.setSettings(row, fields).catch((error) => say(refusal(actions.failure(error).code)));
+    void setSettings(row, fields).catch((error) => say(refusal(failure(error).code)));
   const unread = row.unread > 0 || settings.markedUnread;
   return [
     {
@@ -253,7 +253,7 @@ function itemsOf(row: ChatRow): (MenuItem | false)[] {
           label: t("markRead"),
           run: () => {
             if (settings.markedUnread) set({ markedUnread: false });
-            void actions.read(row.id, Math.max(row.chat.lastSeq, row.last?.message.seq ?? 0));
+            void markRead(row.id, Math.max(row.chat.lastSeq, row.last?.message.seq ?? 0));
           },
         }
       : { icon: "chat", label: t("markUnread"), run: () => set({ markedUnread: true }) },

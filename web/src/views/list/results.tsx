@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { engine, failure } from "../../engine/here";
 import { chats, me, ordered, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import { search } from "../../store/search";
@@ -29,7 +30,7 @@ export function Results({ query, onOpen }: { query: string; onOpen(): void }) {
   useEffect(() => {
     let live = true;
     const timer = setTimeout(async () => {
-      const local = (await search(actions.engine.store.db, query)).flatMap(({ message }): Hit[] =>
+      const local = (await search(engine.store.db, query)).flatMap(({ message }): Hit[] =>
         message.messageId && message.seq !== null
           ? [{ ...message, messageId: message.messageId, seq: message.seq }]
           : [],
@@ -63,7 +64,7 @@ export function Results({ query, onOpen }: { query: string; onOpen(): void }) {
       go(`/chat/${await actions.openDirect(userId)}`);
       onOpen();
     } catch (error) {
-      say(refusal(actions.failure(error).code));
+      say(refusal(failure(error).code));
     }
   };
   return (

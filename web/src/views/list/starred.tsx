@@ -2,6 +2,7 @@ import "../../style/panels.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { failure } from "../../engine/here";
 import { chats, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { Message } from "../../sync/wire";
@@ -19,7 +20,7 @@ export function Starred() {
       },
       (error) => {
         found.value = [];
-        say(refusal(actions.failure(error).code));
+        say(refusal(failure(error).code));
       },
     );
   }, []);

@@ -5,6 +5,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { failure } from "../../engine/here";
 import { chats, phase, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import { refusal } from "../format";
@@ -20,7 +21,7 @@ export function Invited({ code, signIn }: { code: string; signIn?: ComponentChil
     if (phase.value === "in")
       actions.invited(code).then(
         (answer) => (found.value = answer),
-        (error) => (gone.value = actions.failure(error).code),
+        (error) => (gone.value = failure(error).code),
       );
   }, [phase.value]);
   if (signIn && asking.value) return <>{signIn}</>;
@@ -62,7 +63,7 @@ export function Invited({ code, signIn }: { code: string; signIn?: ComponentChil
     try {
       go(`/chat/${inside ? it.chatId : await actions.join(code)}`, true);
     } catch (error) {
-      say(refusal(actions.failure(error).code));
+      say(refusal(failure(error).code));
       busy.value = false;
     }
   };

@@ -4,6 +4,7 @@ import "../../style/panels.css";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { failure } from "../../engine/here";
 import { chats, me, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import { wordsOf } from "../../store/text";
@@ -14,7 +15,7 @@ import { Avatar, Empty, PanelHead, PersonAvatar, rove, Spinner } from "../parts"
 import { PicturePick } from "../picture";
 import { back, go } from "../route";
 
-const oops = (error: unknown) => say(refusal(actions.failure(error).code));
+const oops = (error: unknown) => say(refusal(failure(error).code));
 
 /** Contacts, and whom one has chats with. */
 export function useKnown(query: string): User[] | null {
@@ -61,7 +62,7 @@ function NewDirect() {
       const user = await actions.addContact(number.replace(/[^\d+]/g, ""));
       await open(user.id);
     } catch (error) {
-      const { code } = actions.failure(error);
+      const { code } = failure(error);
       say(code === "not_found" ? t("nobodyHasNumber") : refusal(code));
     }
   };

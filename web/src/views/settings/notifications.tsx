@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { failure } from "../../engine/actions";
+import { failure } from "../../engine/here";
 import { subscribed } from "../../engine/push";
 import { say } from "../../engine/state";
 import { t } from "../../i18n/i18n";

@@ -4,6 +4,7 @@ import "../../style/panels.css";
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { engine, failure } from "../../engine/here";
 import { me, people, say } from "../../engine/state";
 import { LOCALES, type Locale, preferred, speak, t } from "../../i18n/i18n";
 import type { User } from "../../sync/wire";
@@ -16,7 +17,7 @@ import { PicturePick } from "../picture";
 import { back, go } from "../route";
 import { Notifications } from "./notifications";
 
-const oops = (error: unknown) => say(refusal(actions.failure(error).code));
+const oops = (error: unknown) => say(refusal(failure(error).code));
 
 export function Settings({ page }: { page: string }) {
   switch (page) {
@@ -100,7 +101,7 @@ function Overview() {
             {
               label: t("signOut"),
               danger: true,
-              run: () => void actions.engine.signOut().then(() => go("/", true), oops),
+              run: () => void engine.signOut().then(() => go("/", true), oops),
             },
           ]}
         />

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { failure } from "../../engine/here";
 import { chats, ordered, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
@@ -103,7 +104,7 @@ function Forward({ rows, onClose }: { rows: Row[]; onClose(): void }) {
       say(t("forwardedDone", { n: ids.length }));
       if (ids.length === 1) go(`/chat/${ids[0]}`);
     } catch (error) {
-      say(refusal(actions.failure(error).code));
+      say(refusal(failure(error).code));
     }
     onClose();
   };
@@ -119,7 +120,7 @@ function Info({ row, onClose }: { row: Row; onClose(): void }) {
         found.value = items;
       },
       (error) => {
-        say(refusal(actions.failure(error).code));
+        say(refusal(failure(error).code));
         onClose();
       },
     );

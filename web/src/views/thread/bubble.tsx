@@ -3,6 +3,7 @@
 import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { engine } from "../../engine/here";
 import { chats, me, people, progress } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
@@ -216,7 +217,7 @@ function Quote({ reply, state }: { reply: NonNullable<Message["replyTo"]>; state
       type="button"
       class={`quote ${tint(reply.senderId ?? "")}`}
       onClick={async () => {
-        const held = await actions.engine.store.row(reply.messageId);
+        const held = await engine.store.row(reply.messageId);
         const seq = reply.seq ?? held?.message.seq;
         if (seq != null) state.jump(seq, reply.messageId);
       }}
@@ -245,7 +246,7 @@ export function QuoteText(props: { id: string; senderId?: string | null | undefi
 function useHeld(id: string): Row | undefined {
   const found = useSignal<Row | undefined>(undefined);
   useEffect(() => {
-    if (id) void actions.engine.store.row(id).then((row) => (found.value = row));
+    if (id) void engine.store.row(id).then((row) => (found.value = row));
   }, [id]);
   return found.value;
 }

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { engine, failure, pictures } from "../../engine/here";
 import { people, progress, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
@@ -52,8 +53,8 @@ export function useFile(row: Row, size: "thumb" | "full", wanted = true): string
   const local = useSignal<string | undefined>(undefined);
   useEffect(() => {
     if (id) return;
-    void actions.engine.store.upload(row.id.slice(1)).then((upload) => {
-      if (upload) local.value = actions.pictures.local(row.id, upload.file);
+    void engine.store.upload(row.id.slice(1)).then((upload) => {
+      if (upload) local.value = pictures.local(row.id, upload.file);
     });
   }, [id]);
   return id ? fetched : local.value;
@@ -151,7 +152,7 @@ function Voice({ row, content }: { row: Row; content: Extract<Body, { kind: "voi
   const toggle = async () => {
     let element = audio.current;
     if (!element) {
-      const source = url ?? (await actions.pictures.load((content as { mediaId: string }).mediaId, "full"));
+      const source = url ?? (await pictures.load((content as { mediaId: string }).mediaId, "full"));
       if (!source) return say(t("error_unreachable"));
       element = new Audio(source);
       audio.current = element;
@@ -215,7 +216,7 @@ function Voice({ row, content }: { row: Row; content: Extract<Body, { kind: "voi
 
 /** Save under its own name. What a browser would run is served as a download by the server. */
 export async function download(mediaId: string, fileName: string): Promise<void> {
-  const address = await actions.pictures.address(mediaId).catch(() => null);
+  const address = await pictures.address(mediaId).catch(() => null);
   if (!address) return say(t("error_unreachable"));
   const link = document.createElement("a");
   link.href = address;
@@ -284,7 +285,7 @@ function ContactCard({ content }: { content: Extract<Body, { kind: "contact" }> 
     try {
       go(`/chat/${await actions.openDirect(content.userId!)}`);
     } catch (error) {
-      say(refusal(actions.failure(error).code));
+      say(refusal(failure(error).code));
     }
   };
   return (

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { engine } from "../../engine/here";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
 import { search } from "../../store/search";
@@ -18,7 +19,7 @@ export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
   useEffect(() => {
     let live = true;
     const timer = setTimeout(async () => {
-      const local = await search(actions.engine.store.db, query, row.id, 200);
+      const local = await search(engine.store.db, query, row.id, 200);
       const all = new Map(
         local.flatMap(({ message }) => (message.seq === null ? [] : [[message.messageId!, message.seq] as const])),
       );

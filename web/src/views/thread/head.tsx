@@ -2,6 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { failure, setSettings } from "../../engine/here";
 import { me, people, presence, say, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
@@ -19,7 +20,7 @@ export function Head({ row, state }: { row: ChatRow; state: ThreadState }) {
     if (chat.peer && !isSelf(chat)) void actions.refreshPerson(chat.peer.id).catch(() => undefined);
   }, [row.id]);
   const set = (fields: Partial<typeof chat.settings>) =>
-    void actions.setSettings(row, fields).catch((error) => say(refusal(actions.failure(error).code)));
+    void setSettings(row, fields).catch((error) => say(refusal(failure(error).code)));
   if (state.find.value !== null) return <FindBar row={row} state={state} />;
   return (
     <header class="thread-head">

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import * as actions from "../../engine/actions";
+import { engine } from "../../engine/here";
 import { onTouched } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
@@ -16,7 +16,7 @@ export function PinnedBar({ row, state }: { row: ChatRow; state: ThreadState }) 
   const ids = row.chat.pinnedMessageIds ?? [];
   useEffect(() => {
     const read = async () => {
-      const held = await Promise.all(ids.map((id) => actions.engine.store.row(id)));
+      const held = await Promise.all(ids.map((id) => engine.store.row(id)));
       found.value = held.filter((one) => one !== undefined && !one.message.deletedAt) as Row[];
     };
     const touched = (chats: ReadonlySet<string>) => void (chats.has(row.id) && read());

@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { failure } from "../../engine/here";
 import { me, now, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
@@ -32,7 +33,7 @@ export function copy(text: string): void {
 export function starAll(rows: Row[], on: boolean): void {
   Promise.all(rows.map((row) => actions.star(row, on))).then(
     () => say(on ? t("starredDone", { n: rows.length }) : t("unstarredDone")),
-    (error) => say(refusal(actions.failure(error).code)),
+    (error) => say(refusal(failure(error).code)),
   );
 }
 
@@ -54,7 +55,7 @@ export function itemsOf(row: Row, chat: ChatRow, state: ThreadState): (MenuItem 
   const editable = kind === "text" || kind === "image" || kind === "video" || kind === "document";
   const pinned = chat.chat.pinnedMessageIds?.includes(row.id) ?? false;
   const failed = row.state === "failed";
-  const pin = () => actions.pin(row, !pinned).catch((error) => say(refusal(actions.failure(error).code)));
+  const pin = () => actions.pin(row, !pinned).catch((error) => say(refusal(failure(error).code)));
   return [
     failed && { icon: "retry", label: t("retry"), run: () => void actions.retry(row) },
     stored &&

@@ -3,6 +3,7 @@
 import { batch, signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { engine, read as markRead, setSettings } from "../../engine/here";
 import { chats, link, me, say, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
@@ -105,8 +106,8 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
       if (bubbles[i]!.getBoundingClientRect().top > bottom - 8) continue;
       // At the very end also what has no bubble is read: changes of messages.
       const seq = Number(bubbles[i]!.dataset.seq);
-      if (seq > now.readSeq && now.unread > 0) void actions.read(id, seq);
-      if (now.chat.settings.markedUnread) void actions.setSettings(now, { markedUnread: false }).catch(() => undefined);
+      if (seq > now.readSeq && now.unread > 0) void markRead(id, seq);
+      if (now.chat.settings.markedUnread) void setSettings(now, { markedUnread: false }).catch(() => undefined);
       return;
     }
   };
@@ -154,7 +155,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
       });
     } else void view.toEnd();
     if (known && known.chat.lastSeq > (known.last?.message.seq ?? 0) + 50) void actions.fetchNewest(id);
-    if (known?.chat.peer && known.chat.peer.id !== me.peek()?.id) actions.engine.watch([known.chat.peer.id]);
+    if (known?.chat.peer && known.chat.peer.id !== me.peek()?.id) engine.watch([known.chat.peer.id]);
     if (known?.chat.type === "group" && known.chat.membership === "member")
       void actions.members(id).catch(() => undefined);
     const look = () => seen();

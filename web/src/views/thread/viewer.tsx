@@ -3,7 +3,7 @@
 import "../../style/viewer.css";
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import * as actions from "../../engine/actions";
+import { engine, pictures } from "../../engine/here";
 import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
 import { shelf } from "../../store/search";
@@ -22,7 +22,7 @@ export function Viewer({ row, onClose }: { row: Row; onClose(): void }) {
   const at = useSignal(0);
   useEffect(() => {
     dialog.current!.showModal();
-    void shelf(actions.engine.store.db, row.chatId, "media").then((found) => {
+    void shelf(engine.store.db, row.chatId, "media").then((found) => {
       const rows = found.reverse();
       const index = rows.findIndex((one) => one.id === row.id);
       if (index >= 0) {
@@ -100,7 +100,7 @@ function Stage(props: {
   const zoom = useSignal({ scale: 1, x: 0, y: 0 });
   const held = useRef<{ x: number; y: number; from: { x: number; y: number } } | null>(null);
   useEffect(() => {
-    if (video && content.mediaId) void actions.pictures.address(content.mediaId).then((url) => (stream.value = url));
+    if (video && content.mediaId) void pictures.address(content.mediaId).then((url) => (stream.value = url));
   }, []);
   if (video)
     return (

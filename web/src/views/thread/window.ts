@@ -1,7 +1,8 @@
 /** The rows of a chat that are in the document: a window that slides over the store, at most 120 rows. */
 
 import { type Signal, signal } from "@preact/signals";
-import { engine, fetchAround } from "../../engine/actions";
+import { fetchAround } from "../../engine/actions";
+import { engine } from "../../engine/here";
 import { onTouched, onWriting } from "../../engine/state";
 import { type Row, UNSENT } from "../../store/schema";
 
@@ -22,18 +23,17 @@ export class Window {
     }
   };
 
-  /** Own rows that the store may not show yet, and those of them that it will by its next reading. */
+  /** Rows that the store may not show yet, and those of them that it will by its next reading. */
   readonly #writing = new Map<string, Row>();
   readonly #written = new Set<string>();
-  readonly #wrote = (row: Row, over: boolean) => {
-    if (row.chatId !== this.chatId) return;
-    if (over) {
-      this.#written.add(row.id);
-      return;
+  readonly #wrote = (given: Row[], over: boolean) => {
+    const here = given.filter((row) => row.chatId === this.chatId);
+    for (const row of here) {
+      if (over) this.#written.add(row.id);
+      else this.#writing.set(row.id, row);
     }
-    this.#writing.set(row.id, row);
     const rows = this.rows.peek();
-    if (rows && this.atEnd) this.#set(rows, this.atStart, true);
+    if (here.length && !over && rows && this.atEnd) this.#set(rows, this.atStart, true);
   };
 
   constructor(readonly chatId: string) {
@@ -139,7 +139,8 @@ export class Window {
     const writing = known ? [...this.#writing.values()].filter((row) => !known.has(keyOf(row))) : [];
     // The same row stays the same object, so its bubble is not drawn again.
     const held = new Map((this.rows.peek() ?? []).map((row) => [row.id, row]));
-    this.rows.value = [...rows, ...writing].map((row) => {
+    const all = writing.length ? [...rows, ...writing].sort((a, b) => a.place - b.place) : rows;
+    this.rows.value = all.map((row) => {
       const old = held.get(row.id);
       return old && JSON.stringify(old) === JSON.stringify(row) ? old : row;
     });

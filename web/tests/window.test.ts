@@ -1,0 +1,115 @@
+/** The rows of a chat that are shown: those of the store, and for a moment those that it is about to hold. */
+
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { onTouched, onWriting } from "../src/engine/state";
+import { type Row, UNSENT } from "../src/store/schema";
+import { keyOf, Window } from "../src/views/thread/window";
+
+const held: Row[] = [];
+
+vi.mock("../src/engine/actions", () => ({ fetchAround: async () => undefined }));
+vi.mock("../src/engine/here", () => ({
+  engine: {
+    store: {
+      userId: "me",
+      before: async (_: string, place: number, count: number) => held.filter((row) => row.place < place).slice(-count),
+      after: async (_: string, place: number, count: number) => held.filter((row) => row.place > place).slice(0, count),
+      between: async (_: string, from: number, to: number) =>
+        held.filter((row) => row.place >= from && row.place <= to),
+      position: async () => held.at(-1)?.place ?? 0,
+    },
+  },
+}));
+
+const rowOf = (seq: number, senderId = "bob", clientMsgId = `x${seq}`): Row => ({
+  id: `m${seq}`,
+  chatId: "c",
+  place: seq,
+  state: "stored",
+  message: {
+    kind: "message",
+    messageId: `m${seq}`,
+    chatId: "c",
+    senderId,
+    seq,
+    clientMsgId,
+    content: { kind: "text", text: "hi" },
+    createdAt: "2026-01-01T00:00:00.000Z",
+  },
+});
+const mine = (clientMsgId: string, after = 0): Row => ({
+  ...rowOf(0, "me", clientMsgId),
+  id: `~${clientMsgId}`,
+  place: UNSENT + after,
+  state: "pending",
+});
+const write = (rows: Row[], over = false) => {
+  for (const listener of onWriting) listener(rows, over);
+};
+const touch = () => {
+  for (const listener of onTouched) listener(new Set(["c"]));
+};
+const shown = (view: Window) => view.rows.value!.map(keyOf);
+
+describe("a window", () => {
+  let view: Window;
+  beforeEach(async () => {
+    held.splice(0, held.length, rowOf(1), rowOf(2));
+    view?.close();
+    view = new Window("c");
+    await view.toEnd();
+  });
+
+  test("shows what is being written at once, at its place, and once", async () => {
+    write([mine("a")]);
+    write([rowOf(3)]);
+    expect(shown(view)).toEqual(["m1", "m2", "m3", "a"]);
+    held.push(rowOf(3), mine("a"));
+    write([rowOf(3)], true);
+    write([mine("a")], true);
+    touch();
+    await vi.waitFor(() => expect(view.rows.value!.map((row) => row.id)).toEqual(["m1", "m2", "m3", "~a"]));
+    held.splice(3, 1, rowOf(4, "me", "a")); // it got its number
+    touch();
+    await vi.waitFor(() => expect(view.rows.value!.map((row) => row.id)).toEqual(["m1", "m2", "m3", "m4"]));
+  });
+
+  test("takes away what could not be written", async () => {
+    write([rowOf(3)]);
+    expect(shown(view)).toEqual(["m1", "m2", "m3"]);
+    write([rowOf(3)], true);
+    touch();
+    await vi.waitFor(() => expect(shown(view)).toEqual(["m1", "m2"]));
+  });
+
+  test("keeps what is still being written through a reading of the store", async () => {
+    write([mine("a")]);
+    held.push(rowOf(3));
+    touch();
+    await vi.waitFor(() => expect(shown(view)).toEqual(["m1", "m2", "m3", "a"]));
+  });
+
+  test("shows nothing of it that belongs to another chat, or while it stands further up", async () => {
+    write([{ ...rowOf(3), chatId: "d" }]);
+    expect(shown(view)).toEqual(["m1", "m2"]);
+    held.push(...Array.from({ length: 200 }, (_, n) => rowOf(3 + n)));
+    await view.around(20);
+    const before = shown(view);
+    write([rowOf(300)]);
+    expect(shown(view)).toEqual(before);
+  });
+
+  test("draws a row again only if it is another", async () => {
+    const [first] = view.rows.value!;
+    write([rowOf(3)]);
+    const third = view.rows.value![2];
+    held.push({ ...rowOf(3) });
+    held[0] = { ...rowOf(1) };
+    write([rowOf(3)], true);
+    touch();
+    await vi.waitFor(() => expect(view.rows.value).not.toBeNull());
+    await view.older(); // after the reading
+    expect(view.rows.value![0]).toBe(first);
+    expect(view.rows.value![2]).toBe(third);
+  });
+});
