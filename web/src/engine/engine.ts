@@ -7,9 +7,10 @@ import { batch } from "@preact/signals";
 import { Api } from "../api/http";
 import { Session } from "../api/session";
 import { Socket } from "../api/socket";
+import type { Row } from "../store/schema";
 import { type Changed, Store } from "../store/store";
 import { Core } from "../sync/core";
-import type { Effect, Frame, Input, Op, Wish } from "../sync/model";
+import type { Effect, Frame, Input, Op, Step, Wish } from "../sync/model";
 import type { Chat, Message, User } from "../sync/wire";
 import { answered, type Call, isAsked } from "./calls";
 import { present, progressed, reread, show, showNobody, typed } from "./shown";
@@ -31,7 +32,15 @@ type Note =
 
 const OWNER_SILENT_MS = 2_500; // an owner that does not answer a visible tab is frozen: its lock is taken
 const SKEW_MS = 5_000; // a clock that is off by less is right
-const BATCH = 128;
+const BATCH = 128; // steps committed together
+
+/** A step of the core that is not on disk yet. `early`: the rows of it that are shown already. */
+interface Taken extends Step {
+  wish: number | undefined;
+  online: boolean;
+  syncing: boolean;
+  early: Row[];
+}
 
 export class Engine {
   readonly session = new Session();
@@ -40,7 +49,7 @@ export class Engine {
   readonly #tabs = new BroadcastChannel("tidings");
   #core: Core | null = null;
   #socket: Socket | null = null;
-  #queue: { input: Input; wish?: number }[] = [];
+  #queue: Taken[] = [];
   #working = false;
   #taken = new Set<number>();
   #wake: ReturnType<typeof setTimeout> | undefined;
@@ -189,6 +198,7 @@ export class Engine {
     this.#socket?.stop();
     this.#socket = null;
     this.#core = null;
+    this.store.forget(this.#queue.flatMap((one) => one.early));
     this.#queue = [];
     clearTimeout(this.#wake);
     this.uploader.stop();
@@ -231,9 +241,13 @@ export class Engine {
     }
   }
 
+  /** The core takes each input at once; what is to be done of it waits until its operations are on disk. */
   #put(input: Input, wish?: number): void {
-    if (!this.#core) return;
-    this.#queue.push(wish === undefined ? { input } : { input, wish });
+    const core = this.#core;
+    if (!core) return;
+    const { ops, effects } = core.handle(input, Math.floor(performance.now()));
+    const { online, syncing } = core;
+    this.#queue.push({ ops, effects, wish, online, syncing, early: syncing ? [] : this.store.foreshow(ops) });
     if (!this.#working) void this.#work();
   }
 
@@ -243,19 +257,18 @@ export class Engine {
     try {
       while (this.#queue.length && this.#core) {
         const core = this.#core;
-        const ops: Op[] = [];
-        const effects: Effect[] = [];
-        const wishes: number[] = [];
-        for (const { input, wish } of this.#queue.splice(0, BATCH)) {
-          const step = core.handle(input, Math.floor(performance.now()));
-          ops.push(...step.ops);
-          effects.push(...step.effects);
-          if (wish !== undefined) wishes.push(wish);
-        }
+        const taken = this.#queue.splice(0, BATCH);
+        const ops = taken.flatMap((one) => one.ops);
+        const effects = taken.flatMap((one) => one.effects);
+        const wishes = taken.flatMap(({ wish }) => (wish === undefined ? [] : [wish]));
         // What is only asked need not wait for the disk: its answer is taken after this step, or not at all.
         for (const effect of effects) if (isAsked(effect)) this.#ask(core, effect);
         try {
-          await this.store.apply(ops, wishes, !core.syncing);
+          await this.store.apply(
+            ops,
+            wishes,
+            taken.flatMap((one) => one.early),
+          );
           state.storageFull.value = false;
         } catch (error) {
           await this.#broke(error);
@@ -263,8 +276,9 @@ export class Engine {
         }
         if (core !== this.#core) continue;
         for (const effect of effects) this.#perform(effect);
-        if (core.online) this.#link(core.syncing ? "syncing" : "online");
-        this.#announce(ops);
+        const { online, syncing } = taken.at(-1)!;
+        if (online) this.#link(syncing ? "syncing" : "online");
+        this.#announce(ops, syncing);
       }
     } finally {
       this.#working = false;
@@ -307,12 +321,12 @@ export class Engine {
     }
   }
 
-  #announce(ops: Op[]): void {
+  #announce(ops: Op[], syncing: boolean): void {
     const mine = this.store.userId;
     const found = ops.flatMap((op) =>
       op.op === "putMessage" && op.message.senderId !== mine && op.message.kind === "message" ? [op.message] : [],
     );
-    if (found.length && this.#core && !this.#core.syncing) this.onIncoming(found);
+    if (found.length && !syncing) this.onIncoming(found);
     if (ops.some((op) => op.op === "setEpoch") && this.#watched.size) this.#rewatch();
   }
 

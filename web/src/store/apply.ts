@@ -1,4 +1,4 @@
-/** The core's operations on the store: one step, one transaction. */
+/** The core's operations on the store: a step is a transaction, a long one several. */
 
 import { type IDBPTransaction, type StoreNames, unwrap } from "idb";
 import type { Op } from "../sync/model";
@@ -25,6 +25,7 @@ export const PARTS = [
 type Part = (typeof PARTS)[number];
 export type Tx = IDBPTransaction<Schema, Part[], "readwrite">;
 
+const PART_OPS = 32; // at least in one transaction of a long step
 const UNREAD_MAX = 1000; // counted no further; the badge says 999+
 
 export function begin(db: Db, durability: "strict" | "relaxed"): Tx {
@@ -63,16 +64,31 @@ function touch(touched: Touched, chatId: string, changed: Partial<Touch> = {}): 
   return it;
 }
 
-/** Apply a step. `wishes`: those that led to it, gone with it: they were on disk, and are there again if this is lost.
- * Answers the chats whose rows changed. */
+/** Apply a step. `wishes`: those that led to it, gone with the last of it: they were on disk, and are there again if
+ * this is lost. Answers the chats whose rows changed. A long step is several transactions, between which whoever reads
+ * gets a turn: each position goes with the entries it covers, and what says that the step is done is in the last. */
 export async function apply(db: Db, userId: string, ops: Op[], wishes: number[] = []): Promise<string[]> {
-  if (!ops.length && !wishes.length) return [];
-  const tx = begin(db, "relaxed");
-  try {
-    return await steps(tx, userId, ops, wishes);
-  } catch (error) {
-    throw tx.error ?? error; // why it ended, not that it had ended when the next thing was asked of it
+  const changed = new Set<string>();
+  for (let from = 0; from < ops.length || wishes.length; ) {
+    const to = partOf(ops, from);
+    const isLast = to === ops.length;
+    const tx = begin(db, "relaxed");
+    try {
+      for (const id of await steps(tx, userId, ops.slice(from, to), isLast ? wishes : [])) changed.add(id);
+    } catch (error) {
+      throw tx.error ?? error; // why it ended, not that it had ended when the next thing was asked of it
+    }
+    if (isLast) break;
+    from = to;
   }
+  return [...changed];
+}
+
+/** Where the part that begins here ends: behind a position, or a chat, once there is enough of it. */
+function partOf(ops: Op[], from: number): number {
+  let to = from + PART_OPS;
+  while (to < ops.length && ops[to - 1]!.op !== "setPosition" && ops[to - 1]!.op !== "putChat") to++;
+  return ops.length - to < PART_OPS ? ops.length : to;
 }
 
 async function steps(tx: Tx, userId: string, ops: Op[], wishes: number[]): Promise<string[]> {

@@ -76,16 +76,27 @@ export class Store {
     };
   }
 
-  /** `live`: the messages of this step are shown before they are on disk, unless they are many. */
-  async apply(ops: Op[], wishes: number[] = [], live = false): Promise<void> {
-    let rows = live ? ops.flatMap((op) => (op.op === "putMessage" ? [stored(op.message)] : [])) : [];
-    if (rows.length > EARLY_MAX) rows = [];
-    let chats = rows.map((row) => row.chatId);
-    if (rows.length) this.onWriting(rows, false);
+  /** Show the messages of a step before they are on disk, unless they are many. Answers their rows, for `apply`. */
+  foreshow(ops: Op[]): Row[] {
+    const rows = ops.flatMap((op) => (op.op === "putMessage" ? [stored(op.message)] : []));
+    if (!rows.length || rows.length > EARLY_MAX) return [];
+    this.onWriting(rows, false);
+    return rows;
+  }
+
+  /** These will not be written. */
+  forget(early: Row[]): void {
+    if (!early.length) return;
+    this.onWriting(early, true);
+    this.onChange({ chats: early.map((row) => row.chatId) });
+  }
+
+  async apply(ops: Op[], wishes: number[] = [], early: Row[] = []): Promise<void> {
+    let chats = early.map((row) => row.chatId);
     try {
       chats = await apply(this.db, this.userId, ops, wishes);
     } finally {
-      if (rows.length) this.onWriting(rows, true);
+      if (early.length) this.onWriting(early, true);
       if (chats.length) this.onChange({ chats });
     }
   }

@@ -2,8 +2,8 @@
  * The client's side of sync: an input in, operations on the local store and effects out. The same rules as
  * `src/tidings/client/core.py`, held to it by `tests/scenarios`.
  *
- * Its caller commits the operations of a step in one transaction before it sends anything of the effects, and hands in
- * inputs one at a time. Live frames are an optimisation; the log is the truth.
+ * Its caller commits the operations of a step in their order, a position together with the entries before it, and only
+ * then sends anything of the effects; it may hand in the next input meanwhile. If they can't be committed it begins anew. Live frames are an optimisation; the log is the truth.
  */
 
 import type { Effect, Entry, Frame, Input, Op, Send, State, Step, Synced } from "./model";
@@ -15,6 +15,7 @@ const NO_PROGRESS_MS = 1_000; // a page that did not bring what a frame had prom
 const DELIVERED_MS = 50; // watermarks are gathered this long
 const SYNC_RETRY_MS = 1_000;
 const SYNC_RETRY_MAX_MS = 60_000;
+const PART = 128; // entries of a page
 const AHEAD_MAX = 1_000; // entries kept per chat beyond a gap; what is beyond is fetched
 
 const CHANGES = new Set(["message.edited", "message.deleted", "message.reaction", "message.vote", "message.pinned"]);
@@ -268,7 +269,10 @@ export class Core {
   #page(chatId: string, after: number, page: Page): void {
     const position = this.position(chatId);
     if (after > position || page.toSeq <= position) return;
-    for (const item of page.items) if (item.seq > position) this.#item(item);
+    for (const [n, item] of page.items.entries()) {
+      if (item.seq > position) this.#item(item);
+      if (n % PART === PART - 1) this.#advance(chatId, item.seq); // a long page may be committed in parts
+    }
     this.#advance(chatId, page.toSeq);
   }
 

@@ -56,25 +56,25 @@ export class Window {
   /** The newest rows. */
   toEnd(): Promise<void> {
     return this.#then(async () => {
-      const rows = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5);
-      this.#set(rows, rows.length < SLICE * 1.5, true);
+      const rows = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE);
+      this.#set(rows, rows.length < SLICE, true);
     });
   }
 
   /** Around a number: a good part before it, more after. */
-  around(seq: number, before = SLICE / 2): Promise<void> {
+  around(seq: number, before = SLICE / 4): Promise<void> {
     return this.#then(async () => {
       const read = () =>
         Promise.all([
           engine.store.before(this.chatId, seq, before),
-          engine.store.after(this.chatId, seq - 1, SLICE + 1),
+          engine.store.after(this.chatId, seq - 1, SLICE - before + 1),
         ]);
       let [older, newer] = await read();
       if (newer[0]?.place !== seq && seq > (await engine.store.position(this.chatId))) {
         await fetchAround(this.chatId, seq).catch(() => undefined);
         [older, newer] = await read();
       }
-      this.#set([...older, ...newer], older.length < before, newer.length <= SLICE);
+      this.#set([...older, ...newer], older.length < before, newer.length <= SLICE - before);
     });
   }
 
@@ -110,9 +110,9 @@ export class Window {
     this.#written.clear();
     const rows = this.rows.peek();
     if (!rows?.length || isUnsent(rows[0]!)) {
-      const found = rows && (await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5));
+      const found = rows && (await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE));
       for (const id of over) this.#writing.delete(id);
-      if (found) this.#set(found, found.length < SLICE * 1.5, true);
+      if (found) this.#set(found, found.length < SLICE, true);
       return;
     }
     const from = rows[0]!.place;
@@ -125,7 +125,7 @@ export class Window {
       atEnd = false;
     }
     if (!found.length) {
-      found = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE * 1.5);
+      found = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE);
       atEnd = true;
     }
     for (const id of over) this.#writing.delete(id);
