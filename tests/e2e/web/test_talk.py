@@ -112,6 +112,7 @@ def test_reloading_in_a_hurry_does_not_sign_out(ada: Visitor, ben: Visitor) -> N
     ada.page.wait_for_timeout(1_500)
     ada.write("still here")
     ben.sees("still here")
+    expect(ada.bubble("still here").get_by_role("img", name=re.compile("Sent|Delivered|Read"))).to_be_visible()
 
 
 def test_what_is_written_without_network_goes_once_and_in_order(ada: Visitor, ben: Visitor, wire: Wire) -> None:

@@ -48,13 +48,16 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   const mention = useSignal<{ at: number; query: string; chosen: number } | null>(null);
   const mentioned = useRef(new Map<string, string>()); // name -> id
   const saving = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const saved = useRef<{ text: string; replyTo: string | undefined }>({ text: draft?.text ?? "", replyTo: undefined });
   const picker = useRef<HTMLInputElement>(null);
   const picking = useRef<{ asDocument: boolean; sticker: boolean }>({ asDocument: false, sticker: false });
 
   const save = () => {
     clearTimeout(saving.current);
     if (state.editing.peek()) return;
-    const replyTo = state.replyTo.peek()?.message.messageId;
+    const replyTo = state.replyTo.peek()?.message.messageId ?? undefined;
+    if (saved.current.text === text.peek() && saved.current.replyTo === replyTo) return;
+    saved.current = { text: text.peek(), replyTo };
     void engine.store.putDraft({
       chatId: row.id,
       text: text.peek(),
@@ -70,7 +73,12 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   };
 
   useEffect(() => {
-    if (draft?.replyTo) void engine.store.row(draft.replyTo).then((held) => held && (state.replyTo.value = held));
+    if (draft?.replyTo)
+      void engine.store.row(draft.replyTo).then((held) => {
+        if (!held) return;
+        saved.current.replyTo = draft.replyTo;
+        state.replyTo.value = held;
+      });
     if (matchMedia("(hover: hover)").matches) box.current?.focus();
     const flush = () => save();
     addEventListener("pagehide", flush);

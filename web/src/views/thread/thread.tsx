@@ -56,7 +56,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   const heading = useRef(false); // scrolls there, until it arrives or the person takes hold of it
   const opening = useRef<{ seq: number; place: "divider" | "center" } | null>(null);
   const away = useSignal(false);
-  const divider = useSignal<number | null>(null);
+  const divider = useSignal<Divider | null>(null);
   const missed = useSignal(0);
 
   /** The first bubble in sight, and where: it stays there whatever is added above or below. */
@@ -140,14 +140,15 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
     onScroll();
   };
 
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // before the paint: the rows are read meanwhile
     const known = chats.peek().get(id);
     const wanted = target.peek();
     if (wanted?.chatId === id) {
       target.value = null;
       state.jump(wanted.seq, wanted.id);
     } else if (known && known.unread > 0 && known.last) {
-      divider.value = known.readSeq;
+      divider.value = { after: known.readSeq, unread: known.unread };
       stick.current = false;
       opening.current = { seq: known.readSeq + 1, place: "divider" };
       void view.around(known.readSeq + 1).then(() => {
@@ -295,6 +296,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
                 rows={rows}
                 state={state}
                 divider={divider.value}
+                fromStart={view.atStart}
                 group={group}
                 self={isSelf(row.chat)}
                 may={mayWrite(row.chat)}
@@ -352,10 +354,18 @@ function Missing({ id }: { id: string }) {
   );
 }
 
+/** Where what was unread began when the chat was opened, and how much it was. */
+interface Divider {
+  after: number;
+  unread: number;
+}
+
 interface DaysProps {
   rows: Row[];
   state: ThreadState;
-  divider: number | null;
+  divider: Divider | null;
+  /** Whether nothing is before the first row. */
+  fromStart: boolean;
   /** Of the chat what bubbles show: most of what happens in it changes none of this. */
   group: boolean;
   self: boolean;
@@ -374,18 +384,10 @@ const Days = memo(function Days(props: DaysProps) {
     else days.push({ key, rows: [row] });
   }
   const mine = me.value?.id;
-  const firstNew =
-    divider === null
-      ? undefined
-      : rows.find(
-          ({ message }) =>
-            message.seq !== null && message.seq > divider && message.senderId !== mine && message.kind === "message",
-        );
-  const unread = firstNew
-    ? rows.filter(
-        (row) => row.place >= firstNew.place && row.message.senderId !== mine && row.message.kind === "message",
-      ).length
-    : 0;
+  const isNew = ({ message }: Row) =>
+    message.seq !== null && message.seq > divider!.after && message.senderId !== mine && message.kind === "message";
+  const first = divider ? rows.findIndex(isNew) : -1;
+  const firstNew = first > 0 || props.fromStart ? rows[first] : undefined; // else it began further up
   return (
     <>
       {days.map((one) => (
@@ -400,7 +402,7 @@ const Days = memo(function Days(props: DaysProps) {
               <div key={keyOf(row)} class="slot">
                 {row === firstNew && (
                   <div class="divider">
-                    <span>{t("unread", { n: unread })}</span>
+                    <span>{t("unread", { n: divider!.unread })}</span>
                   </div>
                 )}
                 <Bubble

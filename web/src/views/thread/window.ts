@@ -67,14 +67,14 @@ export class Window {
       const read = () =>
         Promise.all([
           engine.store.before(this.chatId, seq, before),
-          engine.store.after(this.chatId, seq - 1, SLICE - before + 1),
+          engine.store.after(this.chatId, seq - 1, SLICE + 1),
         ]);
       let [older, newer] = await read();
       if (newer[0]?.place !== seq && seq > (await engine.store.position(this.chatId))) {
         await fetchAround(this.chatId, seq).catch(() => undefined);
         [older, newer] = await read();
       }
-      this.#set([...older, ...newer], older.length < before, newer.length <= SLICE - before);
+      this.#set([...older, ...newer], older.length < before, newer.length <= SLICE);
     });
   }
 
