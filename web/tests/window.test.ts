@@ -99,6 +99,24 @@ describe("a window", () => {
     expect(shown(view)).toEqual(before);
   });
 
+  test("holds 120 rows: the newest for who follows the end, else those that are there", async () => {
+    const flood = (from: number) => held.push(...Array.from({ length: 150 }, (_, n) => rowOf(from + n)));
+    flood(3);
+    touch();
+    await vi.waitFor(() => expect(view.rows.value!.length).toBe(120));
+    expect([view.rows.value!.at(-1)!.place, view.atEnd, view.atStart]).toEqual([152, true, false]);
+    write([rowOf(153)]);
+    expect(view.rows.value!.length).toBe(120);
+    const reader = new Window("c", () => false);
+    await reader.toEnd();
+    const top = reader.rows.value![0]!.place;
+    flood(153);
+    touch();
+    await vi.waitFor(() => expect(reader.rows.value!.length).toBe(120));
+    expect([reader.rows.value![0]!.place, reader.atEnd]).toEqual([top, false]);
+    reader.close();
+  });
+
   test("draws a row again only if it is another", async () => {
     const [first] = view.rows.value!;
     write([rowOf(3)]);

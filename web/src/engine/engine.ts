@@ -427,8 +427,12 @@ export class Engine {
     }
   }
 
-  /** Answers whether it is kept. */
+  /** Answers whether it is kept. What was read is not worth two transactions where the core is. */
   async wish(wish: Wish): Promise<boolean> {
+    if (wish.in === "read" && this.#core) {
+      this.#put(wish);
+      return true;
+    }
     const kept = await this.keep(() => this.store.wish(wish));
     if (kept) await this.#wished();
     return kept;

@@ -15,7 +15,7 @@ const NO_PROGRESS_MS = 1_000; // a page that did not bring what a frame had prom
 const DELIVERED_MS = 50; // watermarks are gathered this long
 const SYNC_RETRY_MS = 1_000;
 const SYNC_RETRY_MAX_MS = 60_000;
-const PART = 128; // entries of a page
+const PART = 512; // entries of a page
 const AHEAD_MAX = 1_000; // entries kept per chat beyond a gap; what is beyond is fetched
 
 const CHANGES = new Set(["message.edited", "message.deleted", "message.reaction", "message.vote", "message.pinned"]);

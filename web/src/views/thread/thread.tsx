@@ -47,7 +47,7 @@ export function Thread({ id }: { id: string }) {
 }
 
 function Open({ id, row }: { id: string; row: ChatRow }) {
-  const view = useMemo(() => new Window(id), [id]);
+  const view = useMemo(() => new Window(id, () => stick.current), [id]);
   const state = useMemo(() => new ThreadState(), [id]);
   const scroller = useRef<HTMLDivElement>(null);
   const anchor = useRef<{ key: string; top: number } | null>(null);

@@ -33,10 +33,15 @@ export class Window {
       else this.#writing.set(row.id, row);
     }
     const rows = this.rows.peek();
-    if (here.length && !over && rows && this.atEnd) this.#set(rows, this.atStart, true);
+    const shown = !over && rows && this.atEnd && rows.length + here.length <= ROWS_MAX;
+    if (here.length && shown) this.#set(rows, this.atStart, true);
   };
 
-  constructor(readonly chatId: string) {
+  /** `follows`: whether the person looks at the end, so that rows go at the other one. */
+  constructor(
+    readonly chatId: string,
+    private readonly follows: () => boolean = () => true,
+  ) {
     onTouched.add(this.#touched);
     onWriting.add(this.#wrote);
   }
@@ -119,7 +124,8 @@ export class Window {
     const last = rows.at(-1)!;
     let found = await engine.store.between(this.chatId, from, this.atEnd ? Number.MAX_VALUE : last.place);
     let atEnd = this.atEnd;
-    if (this.atEnd && found.length > ROWS_MAX + SLICE) {
+    if (found.length > ROWS_MAX && this.follows()) found = found.slice(-ROWS_MAX);
+    else if (found.length > ROWS_MAX) {
       // A flood while reading up here: what is below waits outside of the document.
       found = found.slice(0, ROWS_MAX);
       atEnd = false;
