@@ -170,6 +170,8 @@ def test_a_chat_opens_at_the_first_unread(ada: Visitor, ben: Visitor) -> None:
     expect(ada.page.locator(".divider")).to_contain_text("40 unread messages")
     expect(ada.page.locator(".divider")).to_be_in_viewport()
     expect(ada.bubble("unread 0").first).to_be_in_viewport()
+    ada.page.get_by_role("button", name="To the newest message").click()
+    expect(ada.bubble("unread 39").first).to_be_in_viewport()
 
 
 def test_three_tabs_are_one_person(ada: Visitor, ben: Visitor) -> None:

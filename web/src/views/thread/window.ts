@@ -6,7 +6,8 @@ import { engine } from "../../engine/here";
 import { onTouched, onWriting } from "../../engine/state";
 import { type Row, UNSENT } from "../../store/schema";
 
-const SLICE = 40;
+const FIRST = 32; // more than any screen shows
+const SLICE = 40; // read when the person comes near one end
 const ROWS_MAX = 120;
 
 export class Window {
@@ -61,25 +62,25 @@ export class Window {
   /** The newest rows. */
   toEnd(): Promise<void> {
     return this.#then(async () => {
-      const rows = await engine.store.before(this.chatId, Number.MAX_VALUE, SLICE);
-      this.#set(rows, rows.length < SLICE, true);
+      const rows = await engine.store.before(this.chatId, Number.MAX_VALUE, FIRST);
+      this.#set(rows, rows.length < FIRST, true);
     });
   }
 
   /** Around a number: a good part before it, more after. */
-  around(seq: number, before = SLICE / 4): Promise<void> {
+  around(seq: number, before = FIRST / 4): Promise<void> {
     return this.#then(async () => {
       const read = () =>
         Promise.all([
           engine.store.before(this.chatId, seq, before),
-          engine.store.after(this.chatId, seq - 1, SLICE + 1),
+          engine.store.after(this.chatId, seq - 1, FIRST + 1),
         ]);
       let [older, newer] = await read();
       if (newer[0]?.place !== seq && seq > (await engine.store.position(this.chatId))) {
         await fetchAround(this.chatId, seq).catch(() => undefined);
         [older, newer] = await read();
       }
-      this.#set([...older, ...newer], older.length < before, newer.length <= SLICE);
+      this.#set([...older, ...newer], older.length < before, newer.length <= FIRST);
     });
   }
 
