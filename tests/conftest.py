@@ -15,8 +15,8 @@ from tidings.contracts.events import STREAMS
 
 
 class Parts(LoadScopeScheduling):
-    """Three processes run tests, for much of them waits: a file stays in one, and so does all that breaks things while a
-    clock runs."""
+    """Three processes run tests, for much of them waits: a file stays in one, and so does all that breaks things
+    while a clock runs."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "chaos" if nodeid.startswith("tests/chaos/") else nodeid.partition("::")[0]

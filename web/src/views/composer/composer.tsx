@@ -69,6 +69,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     const area = box.current;
     if (!area) return;
     area.style.height = "auto";
+    if (!text.peek()) return; // one line: to ask how high it is would lay out the whole page
     area.style.height = `${Math.min(area.scrollHeight, LINES_MAX_PX)}px`;
   };
 
