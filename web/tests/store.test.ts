@@ -4,7 +4,7 @@ import "fake-indexeddb/auto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { begin, summarise, Unread } from "../src/store/apply";
 import type { ChatRow } from "../src/store/schema";
 import { search } from "../src/store/search";
@@ -216,6 +216,62 @@ describe("the store", () => {
     expect((await store.chats())[0]!.othersReadSeq).toBe(4);
     await store.putMembers("c", members("me", "bob")); // no news
     expect(told).toEqual([["c"], ["c"]]);
+  });
+
+  const long = (): Op[] => [
+    { op: "putChat", chat: chatOf(1000) },
+    ...Array.from({ length: 1000 }, (_, n): Op[] => [
+      { op: "putMessage", message: messageOf(n + 1, "bob", "hi") },
+      ...((n + 1) % 100 ? [] : [{ op: "setPosition" as const, chatId: "c", seq: n + 1 }]),
+    ]).flat(),
+    { op: "setSince", since: "now" },
+  ];
+
+  test("nothing of a long step comes after the store was emptied", async () => {
+    let alive = true;
+    const writing = store.apply(long(), [], [], () => alive);
+    await vi.waitFor(async () => expect(await store.position("c")).toBeGreaterThan(0));
+    alive = false;
+    await store.wipe();
+    await writing;
+    expect(await store.db.count("messages")).toBe(0);
+    expect(await store.fact("since")).toBeUndefined();
+  });
+
+  test("what is on disk of a step that broke off is shown", async () => {
+    const told: unknown[] = [];
+    store.onChange = ({ chats }) => told.push(chats);
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (...args) {
+      if (args[0]?.id === "m950") throw new DOMException("full", "QuotaExceededError");
+      return put.apply(this, args);
+    };
+    try {
+      await expect(store.apply(long())).rejects.toMatchObject({ name: "QuotaExceededError" });
+    } finally {
+      IDBObjectStore.prototype.put = put;
+    }
+    expect(await store.position("c")).toBe(900);
+    expect(told).toEqual([["c"]]);
+  });
+
+  test("numbers that begin anew are not read before they are told", async () => {
+    const read = { readSeq: 10, othersReadSeq: 10, othersDeliveredSeq: 10 };
+    await store.apply([
+      { op: "putChat", chat: chatOf(10, read) },
+      { op: "setMark", chatId: "c", userId: "bob", status: "read", seq: 10 },
+      { op: "setPosition", chatId: "c", seq: 10 },
+    ]);
+    await store.apply([{ op: "dropLog" }]);
+    const none = { readSeq: 0, othersReadSeq: 0, othersDeliveredSeq: 0, unread: 0 };
+    expect((await store.chats())[0]).toMatchObject(none);
+    await store.apply([
+      { op: "putMessage", message: messageOf(1, "bob", "hi") },
+      { op: "putMessage", message: messageOf(2, "bob", "hi") },
+      { op: "setPosition", chatId: "c", seq: 2 },
+      { op: "putChat", chat: chatOf(2) },
+    ]);
+    expect((await store.chats())[0]).toMatchObject({ ...none, unread: 2 });
   });
 
   test("a step that the disk refuses tells why", async () => {

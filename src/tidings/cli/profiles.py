@@ -67,4 +67,6 @@ def must_be_signed_in(client: Client, profile: str) -> None:
 
 def refused(problem: ApiError) -> None:
     """End the command with what the server said."""
+    if problem.code in ("unauthenticated", "token_revoked", "token_expired"):
+        fail("the session was ended; sign in again with `tidings chat`")
     fail(f"{problem.detail} ({problem.code})")

@@ -51,6 +51,7 @@ class Process:
     start_timeout_s: float = 60.0  # recovery after a crash with much data takes its time
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 20.0  # a service drains for up to 15 s
+    may_be_killed: bool = False  # after that: it has written everything and would only wait
 
 
 class Child:

@@ -234,7 +234,8 @@ class Supervisor:
         if child is not None and child.alive:
             slot.state = "stopping"
             willing = await child.stop(process.stop_signal, process.stop_timeout_s)
-            self._report(process.name, "stopped" if willing else f"killed after {process.stop_timeout_s:.0f} s")
+            as_wanted = willing or process.may_be_killed
+            self._report(process.name, "stopped" if as_wanted else f"killed after {process.stop_timeout_s:.0f} s")
         slot.state = "stopped"
 
     async def _until_stopping(self, work: Coroutine[Any, Any, None]) -> None:

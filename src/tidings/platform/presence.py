@@ -6,7 +6,7 @@ number of people. `lingering` holds who closed the last socket less than 10 s ag
 """
 
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, Final, cast
 
 from tidings.platform.redis import Client
@@ -14,6 +14,7 @@ from tidings.platform.redis import Client
 HEARTBEAT_S: Final = 3.0
 TTL_S: Final = 10  # an instance silent for this long is gone
 EVERYONE: Final = "*"  # a member of the set that says: all people of the instance are in it
+A_CALL: Final = 1000  # people
 CLOCK_AGE_S: Final = 10.0  # how long it is trusted that two clocks go alike
 LINGER_S: Final = 10.0  # contract: offline comes 10 s after the last socket closed
 
@@ -49,30 +50,33 @@ class Presence:
         return bool(results[3])
 
     async def register(self, instance: str, user_ids: Sequence[str]) -> None:
-        """Register everyone of an instance; `beat` is content from then on."""
-        for start in range(0, len(user_ids), 1000):
-            await self.add(instance, user_ids[start : start + 1000])
-        await self.add(instance, [EVERYONE])
+        """Register everyone of an instance; `beat` is content from then on, unless they were forgotten meanwhile."""
+        await self.add(instance, user_ids)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.sadd(self._routes + instance, EVERYONE)
+        pipe.scard(self._routes + instance)
+        pipe.expire(self._routes + instance, TTL_S)
+        _, count, _ = await pipe.execute()
+        if count <= len(user_ids):
+            await self._redis.srem(self._routes + instance, EVERYONE)
 
     async def add(self, instance: str, user_ids: Sequence[str]) -> None:
         """Register people on an instance (before they get `ready`)."""
-        if not user_ids:
-            return
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.sadd(self._routes + instance, *user_ids)
-        pipe.expire(self._routes + instance, TTL_S)
-        pipe.zrem(self._lingering, *user_ids)
-        await pipe.execute()
+        for some in _batched(user_ids):
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.sadd(self._routes + instance, *some)
+            pipe.expire(self._routes + instance, TTL_S)
+            pipe.zrem(self._lingering, *some)
+            await pipe.execute()
 
     async def remove(self, instance: str, user_ids: Sequence[str]) -> None:
         """The last sockets of these people on this instance closed."""
-        if not user_ids:
-            return
-        now_ms = await self._now_ms()
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.srem(self._routes + instance, *user_ids)
-        pipe.zadd(self._lingering, dict.fromkeys(user_ids, now_ms))
-        await pipe.execute()
+        for some in _batched(user_ids):
+            now_ms = await self._now_ms()
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.srem(self._routes + instance, *some)
+            pipe.zadd(self._lingering, dict.fromkeys(some, now_ms))
+            await pipe.execute()
 
     async def forget(self, instance: str) -> None:
         """Drop an instance and all its people: it stopped, or nobody heard a publish to it."""
@@ -119,3 +123,8 @@ class Presence:
         )
         due = await cast("Awaitable[list[bytes]]", self._redis.eval(script, 1, self._lingering, str(until)))
         return [user_id.decode() for user_id in due]
+
+
+def _batched(user_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many as one call may name."""
+    return (user_ids[start : start + A_CALL] for start in range(0, len(user_ids), A_CALL))

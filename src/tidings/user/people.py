@@ -7,7 +7,7 @@ import msgspec
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.objects import Media, User
-from tidings.platform import logging
+from tidings.platform import logging, metrics
 from tidings.platform.presence import Presence
 from tidings.platform.redis import UNREACHABLE
 from tidings.platform.rpc import Peers
@@ -58,7 +58,9 @@ class People:
         return {m.media_id: msgspec.json.decode(m.media_json, type=Media) for m in answer.media if m.media_json}
 
     async def presence(self, pairs: Sequence[tuple[str, str]]) -> list[Seen]:
-        """Online or last seen, per (viewer, person), in order. Unknown and hidden people are offline."""
+        """Online or last seen, per (viewer, person), in order. Unknown and hidden people are offline.
+
+        Raises `unavailable` while Redis is away: not known is not offline."""
         by_viewer: dict[str, list[str]] = {}
         for viewer_id, user_id in pairs:
             by_viewer.setdefault(viewer_id, []).append(user_id)
@@ -66,8 +68,9 @@ class People:
         ids = list({user_id for _, user_id in pairs})
         try:
             online = dict(zip(ids, await self._presence.online(ids), strict=True))
-        except UNREACHABLE:  # Redis is away: nobody is known to be online
-            online = {}
+        except UNREACHABLE as error:
+            metrics.DEPENDENCY.labels("redis").inc()
+            raise ApiError("unavailable", "who is online is not known at the moment", retry_after_ms=1000) from error
         out = []
         for viewer_id, user_id in pairs:
             person = facts[viewer_id].get(user_id)

@@ -20,8 +20,9 @@ SOCKETS: Final = Gauge("tidings_sockets", "Open sockets of this instance")
 class Hub:
     """Owner of the maps; everything in it is called from the event loop and never waits."""
 
-    def __init__(self, resync_spread_s: float = 5.0) -> None:
+    def __init__(self, resync_spread_s: float) -> None:
         self._spread_s = resync_spread_s
+        self._told: set[Socket] = set()  # who is about to be told to sync
         self._people: dict[str, dict[str, Socket]] = {}
         self._watched: dict[str, set[Socket]] = {}
         self._count = 0
@@ -95,12 +96,19 @@ class Hub:
                         socket.send(frame, light=light)
 
     def resync(self, reason: str, user_ids: Iterable[str] | None = None) -> None:
-        """Tell the sockets of these people, or all, that they may have missed something; spread, since each syncs."""
-        sockets = list(self) if user_ids is None else [socket for user_id in user_ids for socket in self.of(user_id)]
+        """Tell the sockets of these people, or all, that they may have missed something; spread, since each syncs. Who
+        is about to be told already syncs after this, too: one outage is noticed in several ways."""
+        found = self if user_ids is None else (socket for user_id in user_ids for socket in self.of(user_id))
+        sockets = [socket for socket in found if socket not in self._told]
         if not sockets:
             return
         RESYNCS.labels(reason).inc(len(sockets))
         _log.warning("frames may be missing: sockets sync", reason=reason, sockets=len(sockets))
         frame, loop = frames.encode_frame(frames.Resync(reason=reason)), asyncio.get_running_loop()
         for socket in sockets:
-            loop.call_later(random.uniform(0, self._spread_s), socket.send, frame)  # noqa: S311
+            self._told.add(socket)
+            loop.call_later(random.uniform(0, self._spread_s), self._tell, socket, frame)  # noqa: S311
+
+    def _tell(self, socket: Socket, frame: bytes) -> None:
+        self._told.discard(socket)
+        socket.send(frame)

@@ -151,17 +151,21 @@ class People:
 
     async def _keep(self) -> None:
         """Whoever was not registered for a while has missed what other instances had for them: they sync."""
-        async with self._registering:
-            owed = list(self._owed)
-            if await self._presence.beat(self._me):
-                late = self._hub.here(owed)
-                await self._presence.add(self._me, late)
-            else:
-                late = self._hub.people()
-                await self._presence.register(self._me, late)
-            await self._presence.remove(self._me, [user_id for user_id in owed if not self._hub.of(user_id)])
-            self._owed.difference_update(owed)
+        owed, self._owed = self._owed, set()
+        try:
+            async with self._registering:
+                back = late = self._hub.here(owed)
+                if await self._presence.beat(self._me):
+                    await self._presence.add(self._me, late)
+                else:
+                    late = self._hub.people()
+                    await self._presence.register(self._me, late)
+                await self._presence.remove(self._me, [user_id for user_id in owed if not self._hub.of(user_id)])
+        except UNREACHABLE:
+            self._owed |= owed
+            raise
         self._hub.resync("registered late", late)
+        await self._came_or_went(back, True)  # whoever asked meanwhile was told that they are not there
 
     # -- presence ------------------------------------------------------------------------------------
 

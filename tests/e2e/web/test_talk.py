@@ -65,6 +65,12 @@ def test_two_people_chat_and_ticks_tell_how_far_it_went(ada: Visitor, ben: Visit
     expect(ada.page.locator(".chat-row", has_text="Ben")).to_contain_text("At noon")
 
 
+def test_presence_is_told_after_a_reload(ada: Visitor, ben: Visitor) -> None:
+    for visitor in (ada, ben):
+        visitor.page.reload()
+        expect(visitor.page.locator(".thread-head small")).to_have_text("online")
+
+
 def test_typing_is_told(ada: Visitor, ben: Visitor) -> None:
     ben.writer().press_sequentially("thinking")
     expect(ada.page.locator(".thread-head")).to_contain_text("typing")

@@ -1,6 +1,7 @@
 """Who is there is told by the clock of Redis: an instance whose own clock is wrong looks neither gone nor alone."""
 
 import time
+from collections.abc import Sequence
 
 import pytest
 from tests.support.running import Stores
@@ -49,3 +50,22 @@ async def test_an_arrival_does_not_hide_that_everyone_else_was_forgotten(stores:
         await presence.register("ws-1", ["ann", "ben", "eve"])
         assert await presence.beat("ws-1")
         assert await presence.online(["ann", "ben", "eve"]) == [True] * 3
+
+
+async def test_who_is_forgotten_while_everyone_is_registered_is_registered_again(
+    stores: Stores, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with redis.connect(stores.redis_url) as client:
+        presence = Presence(client, namespace)
+        add = presence.add
+
+        async def forgotten(instance: str, user_ids: Sequence[str]) -> None:
+            await add(instance, user_ids)
+            await presence.forget(instance)
+
+        monkeypatch.setattr(presence, "add", forgotten)
+        await presence.register("ws-1", ["ann", "ben"])
+        monkeypatch.undo()
+        assert not await presence.beat("ws-1")
+        await presence.register("ws-1", ["ann", "ben"])
+        assert await presence.beat("ws-1")

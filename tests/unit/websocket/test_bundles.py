@@ -108,7 +108,7 @@ class Found:
 async def test_an_instance_that_was_out_of_sight_learns_that_it_missed_something() -> None:
     redis, found = Redis(False), Found()
     redis.first_may_end.set()
-    here: Any = (redis, found, Hub())
+    here: Any = (redis, found, Hub(0))
     bundles, tracker = Bundles(*here, "ws-1", "life", "tidings"), Tracker()
 
     def heard() -> list[bool]:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
+from tidings.contracts.events import PresenceChanged
 from tidings.platform.presence import EVERYONE
 from tidings.websocket.hub import Hub
 from tidings.websocket.people import People
@@ -76,7 +77,13 @@ class Socket:
 
 
 class Bus:
-    async def broadcast(self, *_: Any) -> None: ...
+    """Who was told to be there."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def broadcast(self, _: str, event: PresenceChanged) -> None:
+        self.told.append(event.user_id)
 
 
 def told_at_once(hub: Hub) -> Hub:
@@ -103,7 +110,7 @@ STEPS = st.lists(
 
 async def play(steps: list[tuple[str, Any]], seed: int) -> None:
     """The steps, with a frame from elsewhere after each: whoever is greeted but not registered misses it."""
-    redis, hub, nothing = Redis(seed), told_at_once(Hub()), object()
+    redis, hub, nothing = Redis(seed), told_at_once(Hub(0)), object()
     here: Any = (hub, redis, nothing, nothing, nothing, Bus(), "ws-1", Settings(), str, lambda: False)
     people = People(*here)
     sockets: list[Any] = []
@@ -153,3 +160,25 @@ def test_after_any_outage_everyone_is_registered_and_has_missed_nothing_in_silen
     steps: list[tuple[str, Any]], seed: int
 ) -> None:
     asyncio.run(play(steps, seed))
+
+
+async def test_who_is_registered_late_is_told_to_be_there_then() -> None:
+    redis, hub, bus, nothing = Redis(0), Hub(0), Bus(), object()
+    here: Any = (hub, redis, nothing, nothing, nothing, bus, "ws-1", Settings(), str, lambda: False)
+    people, ann = People(*here), Socket(1, "ann")
+    redis.away = True
+    welcoming = asyncio.create_task(people.welcome())
+    arriving: Any = ann
+    people.arrive(arriving)
+    while not ann.is_ready:
+        await asyncio.sleep(0)
+    with contextlib.suppress(RedisError):
+        await people._keep()
+    redis.away = False
+    bus.told.clear()
+    await people._keep()
+    assert (bus.told, redis.there) == (["ann"], {EVERYONE, "ann"})
+    bus.told.clear()
+    await people._keep()
+    assert bus.told == []
+    welcoming.cancel()

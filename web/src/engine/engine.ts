@@ -10,7 +10,7 @@ import { Socket } from "../api/socket";
 import type { Row } from "../store/schema";
 import { type Changed, Store } from "../store/store";
 import { Core } from "../sync/core";
-import type { Effect, Frame, Input, Op, Step, Wish } from "../sync/model";
+import type { Effect, Frame, Input, Step, Wish } from "../sync/model";
 import type { Chat, Message, User } from "../sync/wire";
 import { answered, type Call, isAsked } from "./calls";
 import { present, progressed, reread, show, showNobody, typed } from "./shown";
@@ -42,6 +42,8 @@ interface Taken extends Step {
   early: Row[];
 }
 
+const hides = ({ ops, early }: Taken) => !early.length && ops.some((op) => op.op === "putMessage");
+
 export class Engine {
   readonly session = new Session();
   readonly api = new Api(this.session);
@@ -50,13 +52,14 @@ export class Engine {
   #core: Core | null = null;
   #socket: Socket | null = null;
   #queue: Taken[] = [];
+  #unshown = 0; // steps that wait for the disk with messages that are not shown yet
   #working = false;
   #taken = new Set<number>();
   #wake: ReturnType<typeof setTimeout> | undefined;
   #stop: AbortController | null = null;
   #release: (() => void) | null = null;
   #ownerAnswered = 0;
-  #watched = new Map<string, number>();
+  #watched = new Map<string, number>(); // by all tabs: any of them may have the socket next
   /** Told each new message of others that came while no chat of this tab shows it. */
   onIncoming: (messages: Message[]) => void = () => undefined;
 
@@ -200,6 +203,7 @@ export class Engine {
     this.#core = null;
     this.store.forget(this.#queue.flatMap((one) => one.early));
     this.#queue = [];
+    this.#unshown = 0;
     clearTimeout(this.#wake);
     this.uploader.stop();
   }
@@ -247,8 +251,15 @@ export class Engine {
     if (!core) return;
     const { ops, effects } = core.handle(input, Math.floor(performance.now()));
     const { online, syncing } = core;
-    this.#queue.push({ ops, effects, wish, online, syncing, early: syncing ? [] : this.store.foreshow(ops) });
-    if (!this.#working) void this.#work();
+    const taken: Taken = { ops, effects, wish, online, syncing, early: [] };
+    this.#queue.push(taken);
+    try {
+      // Nothing is shown before what is ahead of it: what is seen counts as read up to there.
+      if (!syncing && !this.#unshown) taken.early = this.store.foreshow(ops);
+    } finally {
+      if (hides(taken)) this.#unshown++;
+      if (!this.#working) void this.#work();
+    }
   }
 
   /** Steps in order; those that came together are committed together, then their effects are performed. */
@@ -264,28 +275,26 @@ export class Engine {
         // What is only asked need not wait for the disk: its answer is taken after this step, or not at all.
         for (const effect of effects) if (isAsked(effect)) this.#ask(core, effect);
         try {
-          await this.store.apply(
-            ops,
-            wishes,
-            taken.flatMap((one) => one.early),
-          );
+          const early = taken.flatMap((one) => one.early);
+          await this.store.apply(ops, wishes, early, () => core === this.#core);
           state.storageFull.value = false;
         } catch (error) {
           await this.#broke(error);
           return;
         }
         if (core !== this.#core) continue;
+        this.#unshown -= taken.filter(hides).length;
         for (const effect of effects) this.#perform(effect);
         const { online, syncing } = taken.at(-1)!;
-        if (online) this.#link(syncing ? "syncing" : "online");
-        this.#announce(ops, syncing);
+        if (online && core.online) this.#link(syncing ? "syncing" : "online");
+        for (const one of taken) this.#announce(one);
       }
     } finally {
       this.#working = false;
     }
   }
 
-  /** The store took nothing of the step: begin again from what it holds, when there may be room. */
+  /** The store did not take the step, or not all of it: begin again from what it holds, when there may be room. */
   async #broke(error: unknown): Promise<void> {
     console.error("the local store refused a step", error);
     state.storageFull.value = isFull(error);
@@ -321,7 +330,7 @@ export class Engine {
     }
   }
 
-  #announce(ops: Op[], syncing: boolean): void {
+  #announce({ ops, syncing }: Taken): void {
     const mine = this.store.userId;
     const found = ops.flatMap((op) =>
       op.op === "putMessage" && op.message.senderId !== mine && op.message.kind === "message" ? [op.message] : [],
@@ -354,7 +363,7 @@ export class Engine {
         state.skew.value = note.skew;
         break;
       case "watch":
-        if (this.#socket) this.#watch(note.userIds);
+        this.#watch(note.userIds);
         break;
       case "progress":
         progressed(note.id, note.share);
@@ -427,7 +436,8 @@ export class Engine {
     }
   }
 
-  /** Answers whether it is kept. What was read is not worth two transactions where the core is. */
+  /** Answers whether it is kept. What was read is not worth a transaction of its own where the core is: if it is lost
+   * before the next one ends, it is read again. */
   async wish(wish: Wish): Promise<boolean> {
     if (wish.in === "read" && this.#core) {
       this.#put(wish);
@@ -449,11 +459,11 @@ export class Engine {
     else this.#tabs.postMessage({ do: "say", frame } satisfies Note);
   }
 
-  /** Be told of these people's presence from now on. */
+  /** Be told of these people's presence from now on: by the tab that has a socket, now or later. */
   watch(userIds: string[]): void {
     if (!userIds.length) return;
-    if (this.#socket) this.#watch(userIds);
-    else this.#tabs.postMessage({ do: "watch", userIds } satisfies Note);
+    this.#watch(userIds);
+    if (!this.#socket) this.#tabs.postMessage({ do: "watch", userIds } satisfies Note);
   }
 
   #watch(userIds: string[]): void {

@@ -65,11 +65,18 @@ function touch(touched: Touched, chatId: string, changed: Partial<Touch> = {}): 
 }
 
 /** Apply a step. `wishes`: those that led to it, gone with the last of it: they were on disk, and are there again if
- * this is lost. Answers the chats whose rows changed. A long step is several transactions, between which whoever reads
- * gets a turn: each position goes with the entries it covers, and what says that the step is done is in the last. */
-export async function apply(db: Db, userId: string, ops: Op[], wishes: number[] = []): Promise<string[]> {
-  const changed = new Set<string>();
-  for (let from = 0; from < ops.length || wishes.length; ) {
+ * this is lost. `changed` is given the chats whose rows changed. A long step is several transactions, between which
+ * whoever reads gets a turn: each position goes with the entries it covers, and what says that the step is done is in the
+ * last. It is not gone on with when its core is not alive any more: what is in the store then may be another's. */
+export async function apply(
+  db: Db,
+  userId: string,
+  ops: Op[],
+  wishes: number[],
+  changed: Set<string>,
+  alive: () => boolean,
+): Promise<void> {
+  for (let from = 0; (from < ops.length || wishes.length) && alive(); ) {
     const to = partOf(ops, from);
     const isLast = to === ops.length;
     const tx = begin(db, "relaxed");
@@ -81,7 +88,6 @@ export async function apply(db: Db, userId: string, ops: Op[], wishes: number[] 
     if (isLast) break;
     from = to;
   }
-  return [...changed];
 }
 
 /** Where the part that begins here ends: behind a position, or a chat, once there is enough of it. */
@@ -373,18 +379,20 @@ async function dropChat(tx: Tx, chatId: string): Promise<void> {
     if (upload.chatId === chatId) await tx.objectStore("uploads").delete(upload.id);
 }
 
-/** Stored messages and positions go; what was never answered stays. */
+/** Stored messages, positions and marks go, for the numbers begin anew; what was never answered stays. */
 async function dropLog(tx: Tx, touched: Touched): Promise<void> {
   const messages = tx.objectStore("messages");
   const unsent: Row[] = [];
-  for (let cursor = await messages.openCursor(); cursor; cursor = await cursor.continue()) {
-    touch(touched, cursor.value.chatId, { newest: true, unread: Unread.Any });
+  for (let cursor = await messages.openCursor(); cursor; cursor = await cursor.continue())
     if (cursor.value.state !== "stored") unsent.push(cursor.value);
-  }
   await messages.clear();
   for (const row of unsent) await messages.put(row);
-  await tx.objectStore("positions").clear();
-  await tx.objectStore("stale").clear();
+  for (const part of ["positions", "stale", "marks"] as const) await tx.objectStore(part).clear();
+  for (const row of await tx.objectStore("chats").getAll()) {
+    const none = { readSeq: 0, othersReadSeq: 0, othersDeliveredSeq: 0 };
+    const chat = { ...row.chat, ...none };
+    touched.set(row.id, { ...anything(Unread.Any), row: Promise.resolve({ ...row, ...none, chat }) });
+  }
 }
 
 export const chat = (chatId: string) => IDBKeyRange.bound([chatId, -1], [chatId, Number.MAX_VALUE]);

@@ -91,13 +91,14 @@ export class Store {
     this.onChange({ chats: early.map((row) => row.chatId) });
   }
 
-  async apply(ops: Op[], wishes: number[] = [], early: Row[] = []): Promise<void> {
-    let chats = early.map((row) => row.chatId);
+  /** `early`: the rows of it that are shown already. `alive`: whether the rest of a long step is still wanted. */
+  async apply(ops: Op[], wishes: number[] = [], early: Row[] = [], alive = () => true): Promise<void> {
+    const changed = new Set(early.map((row) => row.chatId));
     try {
-      chats = await apply(this.db, this.userId, ops, wishes);
+      await apply(this.db, this.userId, ops, wishes, changed, alive);
     } finally {
       if (early.length) this.onWriting(early, true);
-      if (chats.length) this.onChange({ chats });
+      if (changed.size) this.onChange({ chats: [...changed] });
     }
   }
 
@@ -151,9 +152,7 @@ export class Store {
     const hidden = new Set(await tx.objectStore("hidden").getAllKeys());
     for (const message of messages)
       if (message.seq > position && !hidden.has(message.messageId))
-        await tx
-          .objectStore("messages")
-          .put(index({ id: message.messageId, chatId, place: message.seq, state: "stored", message }));
+        await tx.objectStore("messages").put(stored(message, await tx.objectStore("messages").get(message.messageId)));
     await tx.done;
     this.onChange({ chats: [chatId] });
   }
@@ -187,7 +186,10 @@ export class Store {
     const tx = begin(this.db, "strict");
     const [upload, row] = [await tx.objectStore("uploads").get(id), await tx.objectStore("messages").get(`~${id}`)];
     if (upload) await tx.objectStore("uploads").put({ ...upload, error: code });
-    if (row) await tx.objectStore("messages").put(index({ ...row, state: "failed", error: code }));
+    if (row) {
+      await tx.objectStore("messages").put(index({ ...row, state: "failed", error: code }));
+      await summarise(tx, this.userId, row.chatId, Unread.Same);
+    }
     await tx.done;
     if (row) this.onChange({ chats: [row.chatId] });
   }

@@ -1,5 +1,6 @@
 """`tidings chat`: the terminal client, on the SDK."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -13,6 +14,8 @@ def chat(
     url: profiles.Url = "",
 ) -> None:
     """Chat in the terminal: works offline, catches up, and asks for your number at first. F1 shows the keys."""
+    # It asks the terminal how large a character is, and tells of one that does not answer with a traceback.
+    logging.getLogger("textual_image").setLevel(logging.ERROR)
     from tidings.cli.chat.app import ChatApp  # Textual takes its time to import
 
     client = profiles.open_client(profile, url, own_store=True)

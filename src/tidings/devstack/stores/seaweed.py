@@ -61,6 +61,7 @@ def embed(data_dir: Path, ports: Ports, bucket: str, region: str) -> Store:
             prepare=prepare,
             probe=probe,
             stop_timeout_s=2,  # all is on disk by then; left alone it waits 15 s for streams to itself
+            may_be_killed=True,
         ),
         {
             "TIDINGS_S3_URL": f"http://{LOOPBACK}:{port}",

@@ -48,7 +48,10 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   const mention = useSignal<{ at: number; query: string; chosen: number } | null>(null);
   const mentioned = useRef(new Map<string, string>()); // name -> id
   const saving = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const saved = useRef<{ text: string; replyTo: string | undefined }>({ text: draft?.text ?? "", replyTo: undefined });
+  const saved = useRef<{ text: string | null; replyTo: string | undefined }>({
+    text: draft?.text ?? "",
+    replyTo: undefined,
+  });
   const picker = useRef<HTMLInputElement>(null);
   const picking = useRef<{ asDocument: boolean; sticker: boolean }>({ asDocument: false, sticker: false });
 
@@ -57,12 +60,11 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     if (state.editing.peek()) return;
     const replyTo = state.replyTo.peek()?.message.messageId ?? undefined;
     if (saved.current.text === text.peek() && saved.current.replyTo === replyTo) return;
-    saved.current = { text: text.peek(), replyTo };
-    void engine.store.putDraft({
-      chatId: row.id,
-      text: text.peek(),
-      at: Date.now(),
-      ...(replyTo ? { replyTo } : {}),
+    const kept = { text: text.peek(), replyTo };
+    saved.current = kept;
+    const given = { chatId: row.id, text: kept.text, at: Date.now(), ...(replyTo ? { replyTo } : {}) };
+    engine.store.putDraft(given).catch(() => {
+      if (saved.current === kept) saved.current = { text: null, replyTo }; // no room: again with the next occasion
     });
   };
   const grow = () => {
@@ -74,10 +76,11 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   };
 
   useEffect(() => {
+    const loaded = saved.current;
     if (draft?.replyTo)
       void engine.store.row(draft.replyTo).then((held) => {
         if (!held) return;
-        saved.current.replyTo = draft.replyTo;
+        if (saved.current === loaded) saved.current = { ...loaded, replyTo: draft.replyTo };
         state.replyTo.value = held;
       });
     if (matchMedia("(hover: hover)").matches) box.current?.focus();

@@ -143,7 +143,8 @@ export class Window {
     this.atStart = atStart;
     this.atEnd = atEnd;
     const known = atEnd && this.#writing.size ? new Set(rows.map(keyOf)) : null;
-    const writing = known ? [...this.#writing.values()].filter((row) => !known.has(keyOf(row))) : [];
+    const writing = [...this.#writing.values()].filter((row) => known && !known.has(keyOf(row)));
+    writing.length = Math.min(writing.length, Math.max(0, ROWS_MAX - rows.length)); // the rest comes when it is stored
     // The same row stays the same object, so its bubble is not drawn again.
     const held = new Map((this.rows.peek() ?? []).map((row) => [row.id, row]));
     const all = writing.length ? [...rows, ...writing].sort((a, b) => a.place - b.place) : rows;
