@@ -177,6 +177,17 @@ def test_text_grows_with_the_setting_and_the_theme_holds(ada: Visitor) -> None:
     ada.page.get_by_label("Theme").select_option("system")
 
 
+def test_the_row_of_a_group_names_who_spoke_last_though_it_was_never_opened(ada: Visitor, system: System) -> None:
+    founder, speaker = Person(system.base_url), Person(system.base_url)
+    speaker.ask("PATCH", "/users/me", {"name": "Ottilie Unknown"})
+    [synced] = founder.ask("POST", "/users/contacts/sync", {"phoneNumbers": [ada.phone]})["items"]
+    body = {"type": "group", "name": "Strangers", "participantIds": [synced["user"]["id"], speaker.id]}
+    chat = founder.ask("POST", "/chats", body, gives=201)["id"]
+    speaker.say(chat, "nobody here knows me")
+    ada.page.goto(ada.url)
+    expect(row(ada, "Strangers")).to_contain_text("Ottilie: nobody here knows me")
+
+
 def test_the_line_of_presence_keeps_to_privacy(ada: Visitor, browser: Browser, system: System) -> None:
     dora = Visitor(browser, system.base_url, "Dora", service_workers="block")  # what it fetches cannot be held up
     dora.begin(ada)

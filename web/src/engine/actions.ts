@@ -189,11 +189,12 @@ const asked = new Set<string>();
 
 /** Names for these ids, when they are not known yet. */
 export async function meet(ids: Iterable<string>): Promise<void> {
-  const unknown = [...new Set(ids)].filter((id) => id && !state.people.value.has(id) && !asked.has(id));
+  const wanted = [...new Set(ids)].filter((id) => id && !state.people.value.has(id) && !asked.has(id));
+  const unknown = wanted.slice(0, 40);
   if (!unknown.length) return;
   for (const id of unknown) asked.add(id);
   const found: User[] = [];
-  for (const id of unknown.slice(0, 40)) {
+  for (const id of unknown) {
     const user = await engine.api.get<User>(`/users/${id}`).catch((error) => {
       if (failure(error).code !== "not_found") asked.delete(id);
       return null;

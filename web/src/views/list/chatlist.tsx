@@ -13,6 +13,7 @@ import {
   now,
   ordered,
   pending,
+  people,
   presence,
   say,
   typing,
@@ -179,6 +180,15 @@ function Ask({ name, text, yes, onYes, no }: Asked) {
 function Chats() {
   const rows = shown.value;
   const most = useSignal(FIRST_ROWS);
+  const drawn = rows.slice(0, most.value);
+  useEffect(() => {
+    const nameless = drawn.flatMap(({ chat, last }) => {
+      const id = chat.type === "group" ? last?.message.senderId : null;
+      return id && !people.peek().has(id) ? [id] : [];
+    });
+    if (nameless.length && link.value === "online")
+      void import("../../engine/actions").then(({ meet }) => meet(nameless)).catch(() => undefined);
+  }, [rows, most.value, link.value]);
   const today = new Date(now()).toDateString();
   const filters: [Filter, string][] = [
     ["all", t("filterAll")],
@@ -206,7 +216,7 @@ function Chats() {
             if (rest < NEAR_PX && most.value < rows.length) most.value += MORE_ROWS;
           }}
         >
-          {rows.slice(0, most.value).map((row) => (
+          {drawn.map((row) => (
             <ChatRowView key={row.id} row={row} open={chatId.value === row.id} today={today} />
           ))}
           <RowMenu />
