@@ -279,8 +279,10 @@ export class Engine {
           await this.store.apply(ops, wishes, early, () => core === this.#core);
           state.storageFull.value = false;
         } catch (error) {
-          await this.#broke(error);
-          return;
+          if (core === this.#core) {
+            await this.#broke(error);
+            return;
+          }
         }
         if (core !== this.#core) continue;
         this.#unshown -= taken.filter(hides).length;

@@ -28,8 +28,10 @@ export type Tx = IDBPTransaction<Schema, Part[], "readwrite">;
 const PART_OPS = 32; // at least in one transaction of a long step
 const UNREAD_MAX = 1000; // counted no further; the badge says 999+
 
-export function begin(db: Db, durability: "strict" | "relaxed"): Tx {
-  const tx = db.transaction([...PARTS], "readwrite", { durability });
+/** Drafts are left out unless asked for: one that is written when the page goes away must not have to wait. */
+export function begin(db: Db, durability: "strict" | "relaxed", drafts = false): Tx {
+  const parts = PARTS.filter((part) => drafts || part !== "drafts");
+  const tx: Tx = db.transaction(parts, "readwrite", { durability });
   tx.done.catch(() => undefined); // what was asked of it tells, and may do so before `done` is waited for
   return tx;
 }
@@ -79,7 +81,11 @@ export async function apply(
   for (let from = 0; (from < ops.length || wishes.length) && alive(); ) {
     const to = partOf(ops, from);
     const isLast = to === ops.length;
-    const tx = begin(db, "relaxed");
+    const tx = begin(
+      db,
+      "relaxed",
+      ops.some((op) => op.op === "dropChat"),
+    );
     try {
       for (const id of await steps(tx, userId, ops.slice(from, to), isLast ? wishes : [])) changed.add(id);
     } catch (error) {

@@ -312,8 +312,10 @@ export class Store {
   }
 
   async putDraft(draft: Draft): Promise<void> {
-    if (draft.text.trim() || draft.replyTo) await this.db.put("drafts", draft);
-    else await this.db.delete("drafts", draft.chatId);
+    const tx = this.db.transaction("drafts", "readwrite");
+    const asked = draft.text.trim() || draft.replyTo ? tx.store.put(draft) : tx.store.delete(draft.chatId);
+    tx.commit(); // at once: of a page that goes away, what is not being committed is undone
+    await Promise.all([asked, tx.done]);
     this.onChange({ drafts: [draft.chatId] });
   }
 
