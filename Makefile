@@ -103,7 +103,7 @@ up: setup web ## Start everything; Ctrl-C stops it. Options: make up ARGS="--por
 .PHONY: test
 test: setup web browser ## Run all tests. Some of them: make test ARGS="tests/unit -k ports"
 	$(call step,Testing the web client,$(in_web) npm test --silent)
-	$(call step,Testing,$(BIN)/python -m pytest -n 3 --no-loadscope-reorder $(ARGS))
+	$(call step,Testing,$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS))
 
 .PHONY: lint
 lint: setup $(STAMPS)/web-packages ## Check style, types, imports and protos

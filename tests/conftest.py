@@ -15,8 +15,8 @@ from tidings.contracts.events import STREAMS
 
 
 class Parts(LoadScopeScheduling):
-    """Three processes run tests, for much of them waits: a file stays in one, and so does all that breaks things
-    while a clock runs."""
+    """Two processes run tests: a file stays in one, and so does all that breaks things while a clock runs. With three,
+    tests fail that a machine of two cores makes wait too long."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "chaos" if nodeid.startswith("tests/chaos/") else nodeid.partition("::")[0]
