@@ -26,9 +26,15 @@ def fay(browser: Browser, system: System) -> Iterator[Visitor]:
     other.context.close()
 
 
+# What fades in has not its colours yet.
+SETTLED = """() => document.getAnimations().every((one) =>
+    one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity)"""
+
+
 def faults(page: Page) -> list[str]:
     """What axe complains of, with where."""
     page.wait_for_timeout(400)
+    page.wait_for_function(SETTLED)
     page.evaluate(AXE.read_text())
     found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [f"{one['id']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"]]
