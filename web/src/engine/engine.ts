@@ -134,6 +134,7 @@ export class Engine {
     this.#ceased();
     this.session.forget();
     this.uploader.stop();
+    this.#watched.clear(); // whoever signs in next watches nobody of them
     void import("./push").then((push) => push.forget());
     showNobody();
   }

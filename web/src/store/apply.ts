@@ -81,13 +81,11 @@ export async function apply(
   for (let from = 0; (from < ops.length || wishes.length) && alive(); ) {
     const to = partOf(ops, from);
     const isLast = to === ops.length;
-    const tx = begin(
-      db,
-      "relaxed",
-      ops.some((op) => op.op === "dropChat"),
-    );
+    const part = ops.slice(from, to);
+    const drops = part.some((op) => op.op === "dropChat");
+    const tx = begin(db, "relaxed", drops);
     try {
-      for (const id of await steps(tx, userId, ops.slice(from, to), isLast ? wishes : [])) changed.add(id);
+      for (const id of await steps(tx, userId, part, isLast ? wishes : [])) changed.add(id);
     } catch (error) {
       throw tx.error ?? error; // why it ended, not that it had ended when the next thing was asked of it
     }

@@ -14,7 +14,7 @@ def chat(
     url: profiles.Url = "",
 ) -> None:
     """Chat in the terminal: works offline, catches up, and asks for your number at first. F1 shows the keys."""
-    # It asks the terminal how large a character is, and tells of one that does not answer with a traceback.
+    # textual-image asks the terminal how large a character is, and prints a traceback where none answers.
     logging.getLogger("textual_image").setLevel(logging.ERROR)
     from tidings.cli.chat.app import ChatApp  # Textual takes its time to import
 
