@@ -10,6 +10,7 @@ from tests.support import shapes
 from tests.support.people import Person, new_phone
 from tests.support.running import System
 from tests.support.samples import NOBODY
+from tests.support.waiting import wait_until
 
 ENDPOINTS = [
     "https://127.0.0.1/x", "https://localhost/x", "https://10.0.0.1/x", "https://192.168.1.1/x", "https://[::1]/x",
@@ -71,6 +72,18 @@ async def test_row_55_a_deleted_account_leaves_nothing_to_its_numbers_next_owner
     again.refused("GET", f"/chats/{group}/messages", code="not_found")
     synced = again.ask("POST", "/sync", {"since": None, "positions": {}}, of=shapes.Synced)
     assert synced["chats"] == []
+
+
+def test_a_line_of_a_log_names_the_request_and_the_trace_of_its_caller(system: System, fresh: Person) -> None:
+    request, trace = uuid.uuid4().hex, uuid.uuid4().hex
+    fresh.http.get("/users/me", headers={"x-request-id": request, "traceparent": f"00-{trace}-{'1' * 16}-00"})
+
+    def logged() -> bool:
+        [log] = (system.data_dir / "logs").glob("user-1.log")
+        lines = [json.loads(line) for line in log.read_text().splitlines() if request in line]
+        return [(line["event"], line["traceId"], line["status"]) for line in lines] == [("request", trace, 200)]
+
+    wait_until(logged, "the log has it")
 
 
 def test_row_56_logs_hold_one_json_object_a_line_and_no_secret(system: System, fresh: Person, ben: Person) -> None:

@@ -61,6 +61,60 @@ def test_the_description_is_one_document(system: System) -> None:
     assert names <= set(found["components"]["schemas"])
 
 
+def test_the_description_tells_of_every_body(system: System) -> None:
+    """Every success answer with a body is an object or array, every request that takes a body says which."""
+    found = httpx.get(f"{system.base_url}/openapi.json").json()
+    bodiless = {
+        "POST /auth/logout", "POST /auth/ws-ticket", "POST /chats/{id}/leave", "POST /chats/{id}/invite",
+        "POST /invites/{id}/join", "PUT /messages/{id}/pin", "PUT /messages/{id}/star", "PUT /users/blocked/{id}",
+    }  # fmt: skip
+    wrong = []
+    for path, method, operation in operations(found):
+        name = f"{method.upper()} {re.sub(r'{[^}]*}', '{id}', path.removeprefix('/api/v1'))}"
+        if method in ("post", "put", "patch") and ("requestBody" in operation) == (name in bodiless):
+            wrong.append(f"{name}: requestBody")
+        answers = {status: answer for status, answer in operation["responses"].items() if status.startswith("2")}
+        for status, answer in answers.items():
+            schemas = [resolved(found, content.get("schema", {})) for content in answer.get("content", {}).values()]
+            if status != "204" and (not schemas or any(s.get("type") not in ("object", "array") for s in schemas)):
+                wrong.append(f"{name}: {status} is {schemas}")
+    assert wrong == []
+
+
+def test_the_description_tells_what_needs_no_token(system: System) -> None:
+    found = httpx.get(f"{system.base_url}/openapi.json").json()
+    assert found["security"] == [{"bearer": []}]
+    free = {f"{m.upper()} {p.removeprefix('/api/v1')}" for p, m, o in operations(found) if o.get("security") == []}
+    assert free == PUBLIC | {"GET /.well-known/jwks.json"}
+
+
+def test_the_description_tells_of_each_body_what_its_service_takes(system: System) -> None:
+    found = httpx.get(f"{system.base_url}/openapi.json").json()
+    assert not [name for name in found["components"]["schemas"] if "." in name], "two services mean different things"
+
+    def fields(path: str) -> set[str]:
+        (content,) = found["paths"][path]["post"]["requestBody"]["content"].values()
+        return set(resolved(found, content["schema"])["properties"])
+
+    assert fields("/api/v1/users/contacts/sync") == {"phoneNumbers"}
+    assert fields("/api/v1/sync") == {"since", "positions", "limit"}
+    assert fields("/api/v1/media/upload") == {"file"}
+    assert set(found["paths"]["/api/v1/chats/{chat_id}/messages"]["post"]["responses"]) >= {"200", "201"}
+
+
+def operations(description: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Path, method and operation of all that a description tells of."""
+    methods = ("get", "post", "put", "patch", "delete")
+    return [(p, m, o) for p, several in description["paths"].items() for m, o in several.items() if m in methods]
+
+
+def resolved(description: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema itself, where `schema` is a reference to it."""
+    name = schema.get("$ref", "").removeprefix("#/components/schemas/")
+    found: dict[str, Any] = description["components"]["schemas"][name] if name else schema
+    return found
+
+
 def test_nothing_but_what_is_public_is_answered_without_a_token(system: System, described: set[str]) -> None:
     client = httpx.Client()
     for endpoint in described - PUBLIC:

@@ -140,6 +140,49 @@ async def test_hidden_presence_is_offline_without_last_seen(system: System, ann:
     await theirs.socket.close()
 
 
+async def test_who_hides_or_blocks_comes_and_goes_unseen(system: System) -> None:
+    """A frame that says nothing new would tell when."""
+    watcher, hidden, blocker, shown = (Person(system.base_url) for _ in range(4))
+    hidden.ask("PUT", "/users/me/privacy", EVERYONE | {"online": "nobody", "lastSeen": "nobody"})
+    blocker.ask("PUT", f"/users/blocked/{watcher.id}")
+    everyone = {hidden.id, blocker.id, shown.id}
+    live = await watcher.open()
+    await live.say("presence.subscribe", userIds=[*everyone])
+    assert {(await live.until("presence.updated", status="offline"))["userId"] for _ in everyone} == everyone
+    answered = len(live.seen)
+    theirs = [await person.open() for person in (hidden, blocker, shown)]
+    await live.until("presence.updated", userId=shown.id, status="online")
+    for each in theirs:
+        await each.socket.close()
+    gone = await live.until("presence.updated", timeout_s=25, userId=shown.id, status="offline")
+    assert gone["lastSeen"] is not None
+    await live.settle()  # who left before was told of before, or in the same breath
+    told = [f for f in live.seen[answered:] if f["type"] == "presence.updated"]
+    assert {f["userId"] for f in told} == {shown.id}
+    await live.say("presence.subscribe", userIds=[*everyone])
+    assert {(await live.until("presence.updated", status="offline"))["userId"] for _ in everyone} == everyone
+
+
+async def test_what_privacy_and_blocks_change_is_told_to_who_watches(system: System, ann: Person) -> None:
+    watched = Person(system.base_url)
+    await watched.open()
+    live = await ann.open()
+    await live.say("presence.subscribe", userId=watched.id)
+    await live.until("presence.updated", userId=watched.id, status="online")
+    answered = len(live.seen)
+    hiding = EVERYONE | {"online": "nobody", "lastSeen": "nobody"}
+    for method, path, body, status in (
+        ("PUT", "/users/me/privacy", hiding, "offline"),
+        ("PUT", "/users/me/privacy", EVERYONE, "online"),
+        ("PUT", f"/users/blocked/{ann.id}", None, "offline"),
+        ("DELETE", f"/users/blocked/{ann.id}", None, "online"),
+    ):
+        watched.ask(method, path, body, gives=204 if method == "DELETE" else 200)
+        await live.until("presence.updated", userId=watched.id, status=status, lastSeen=None)
+    await live.settle()
+    assert len([f for f in live.seen[answered:] if f["type"] == "presence.updated"]) == 4
+
+
 async def test_a_blocked_pair_neither_writes_nor_types_nor_sees(system: System, ann: Person) -> None:
     one, two = Person(system.base_url), Person(system.base_url)
     room = one.direct(two)

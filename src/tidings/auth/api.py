@@ -1,6 +1,6 @@
 """HTTP: /api/v1/auth, /api/v1/dev/sms and the JWKS."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -31,6 +31,7 @@ class RequestOtp(msgspec.Struct):
 class OtpSent(msgspec.Struct, rename="camel"):
     expires_in: int
     resend_after: int
+    delivery: Literal["sms", "shown"]  # `shown`: by the command `tidings code`, on the machine of the server
 
 
 class Device(msgspec.Struct):
@@ -71,7 +72,7 @@ def routes(
 ) -> list[HTTPRouteHandler]:
     """The handlers."""
 
-    @post("/api/v1/auth/request-otp", status_code=202, summary="Send a sign-in code by text message")
+    @post("/api/v1/auth/request-otp", status_code=202, summary="Send a sign-in code")
     async def request_otp(data: RequestOtp, request: Request[Any, Any, Any]) -> OtpSent:
         phone = normalise(data.phone)
         code = await codes.issue(phone, client_address(request))
@@ -80,7 +81,7 @@ def routes(
         except ApiError:
             await codes.take_back(phone)
             raise
-        return OtpSent(codes.lifetime_s, codes.resend_s)
+        return OtpSent(codes.lifetime_s, codes.resend_s, "shown" if isinstance(sms, DevSms) else "sms")
 
     @post("/api/v1/auth/verify-otp", status_code=200, summary="Sign in with the code")
     async def verify_otp(data: VerifyOtp, request: Request[Any, Any, Any]) -> Response[Tokens]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ from tidings.contracts.limits import Limits, Rates
 from tidings.platform import bus, lifecycle, logging, postgres, redis
 from tidings.platform.rpc import Peers
 from tidings.platform.secrets import secret
-from tidings.platform.settings import SettingsError, load
+from tidings.platform.settings import load
 from tidings.rpc.v1.auth_pb2_grpc import add_AuthServiceServicer_to_server
 from tidings.rpc.v1.user_pb2_grpc import UserServiceStub
 
@@ -41,11 +40,8 @@ PURGE_S = 3600.0
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
     """Stores, parts, servers."""
-    try:
-        check(settings)
-    except SettingsError as error:
-        print(f"tidings auth: {error}", file=sys.stderr)  # noqa: T201
-        raise
+    check(settings)
+    limits, rates = load(Limits, "limits"), load(Rates, "rates")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             postgres.connect(
@@ -65,7 +61,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
             cache,
             settings.namespace,
             secret(settings.data_dir, "otp_pepper"),
-            load(Rates, "rates"),
+            rates,
             lifetime_s=settings.otp_lifetime_s,
             tries=settings.otp_tries,
             resend_s=settings.otp_resend_s,
@@ -77,7 +73,7 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
         keys = Keys(settings.data_dir)
         tokens = Tokens(keys, settings.issuer, settings.access_token_s)
         store, events = Store(pool), Events(events_bus)
-        sessions = Sessions(settings, load(Limits, "limits").sessions, store, tokens, codes, users, events)
+        sessions = Sessions(settings, limits.sessions, store, tokens, codes, users, events)
         validator = Validator(
             store, tokens, cache, settings.namespace, cache_s=settings.session_cache_s, ticket_s=settings.ticket_s
         )

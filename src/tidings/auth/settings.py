@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from tidings.platform.settings import Common, Positive, Seconds, SettingsError
+from tidings.platform.settings import Common, HttpUrlOrNone, Positive, Seconds, SettingsError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -32,7 +32,7 @@ class Settings(Common, kw_only=True, frozen=True):
     keep_ended_s: Positive = 30 * 86_400  # ended sessions are kept so long: reuse of their tokens is still told
 
     sms_provider: Literal["dev", "http"] = "dev"
-    sms_url: str = ""
+    sms_url: HttpUrlOrNone = ""
     sms_authorization: str = ""  # the header's whole value
     sms_content_type: str = "application/json"  # or application/x-www-form-urlencoded: values are escaped for it
     sms_body: str = '{"to": "{phone}", "text": "{text}"}'  # {phone}, {code} and {text} are filled in
@@ -49,5 +49,5 @@ def check(settings: Settings) -> None:
             "TIDINGS_AUTH_SMS_PROVIDER: `dev` shows sign-in codes to whoever is on this machine, and the listener "
             "reaches beyond it. Configure the provider `http`, or accept it with TIDINGS_INSECURE_DEV=true."
         )
-    if settings.sms_provider == "http" and not settings.sms_url.startswith(("http://", "https://")):
+    if settings.sms_provider == "http" and not settings.sms_url:
         raise SettingsError("TIDINGS_AUTH_SMS_URL: the provider `http` needs the URL to send to")

@@ -21,7 +21,7 @@ from tidings.contracts.limits import Seq
 from tidings.contracts.objects import Chat, Listing, Member, Who
 from tidings.contracts.times import parse_ms, rfc3339
 from tidings.platform.cursors import Cursors
-from tidings.platform.http import Caller
+from tidings.platform.http import Caller, there_already
 
 
 class _Body(msgspec.Struct, rename="camel", kw_only=True): ...
@@ -112,7 +112,7 @@ def routes(
             raise ApiError("not_found")
         return found[0]
 
-    @post("/api/v1/chats", summary="Begin a chat")
+    @post("/api/v1/chats", summary="Begin a chat", responses=there_already(MadeChat))
     async def create(data: NewChat, caller: Caller) -> Response[MadeChat]:
         refused: list[tuple[str, str]] = []
         if data.type == "direct" and data.user_id:
@@ -221,7 +221,7 @@ def routes(
         await changes.set_settings(chat_id, caller.user_id, fields)
         return await shown(chat_id, caller)
 
-    @post("/api/v1/chats/{chat_id:str}/invite", summary="The group's invite")
+    @post("/api/v1/chats/{chat_id:str}/invite", summary="The group's invite", responses=there_already(Invite))
     async def invite(chat_id: str, caller: Caller) -> Response[Invite]:
         code, expires, new = await changes.make_invite(chat_id, caller.user_id, settings.invite_age_s)
         body = Invite(code=code, url=f"{caller.base_url}/invite/{code}", expires_at=rfc3339(expires))
@@ -239,7 +239,7 @@ def routes(
             "memberCount": row["member_count"], "expiresAt": rfc3339(row["expires_ms"]),
         }  # fmt: skip
 
-    @post("/api/v1/invites/{code:str}/join", summary="Join by an invite")
+    @post("/api/v1/invites/{code:str}/join", summary="Join by an invite", responses=there_already(Chat))
     async def join(code: str, caller: Caller) -> Response[Chat]:
         chat_id, new = await changes.join(code, caller.user_id)
         return Response(await shown(chat_id, caller), status_code=201 if new else 200)

@@ -1,12 +1,24 @@
-"""Token buckets in Redis: one Lua call takes from all buckets of a request, or from none."""
+"""Token buckets in Redis: one Lua call takes from all buckets of a request, or from none.
 
+Without Redis there is no rate limit, and no request waits for one: a hanging Redis must not use up the time that the
+policy has for an answer.
+"""
+
+import asyncio
 from typing import Final, cast
 
 import msgspec
 from prometheus_client import Counter
 
 from tidings.contracts.times import now_ms
+from tidings.platform import logging, metrics
 from tidings.platform.redis import UNREACHABLE, Client
+
+_log = logging.get(__name__)
+
+TAKE_S: Final = 0.2  # that a request waits for its buckets; Redis takes about a millisecond
+SKIP_S: Final = 1.0  # after a failure until one request asks again
+CALLS: Final = 32  # at once, half of the connections: one call more than those fails, as if Redis were away
 
 FAIL_OPEN = Counter("tidings_gateway_rate_limit_open_total", "Requests let through because Redis did not answer")
 REFUSED = Counter("tidings_gateway_rate_limited_total", "Requests refused by a rate limit", ["bucket"])
@@ -53,11 +65,14 @@ class Empty(msgspec.Struct):
 
 
 class Buckets:
-    """The buckets of one system."""
+    """The buckets of one system. Owner of whether Redis is asked: while it hangs, one request a second finds out."""
 
     def __init__(self, redis: Client, namespace: str) -> None:
-        self._take = redis.register_script(_TAKE)
+        self._script = redis.register_script(_TAKE)
         self._prefix = f"{namespace}:rate:"
+        self._calls = asyncio.Semaphore(CALLS)
+        self._heard_at = -1.0  # when Redis last answered, or was last found not to
+        self._skip_until = 0.0  # 0: it answers
 
     async def take(self, buckets: list[Bucket]) -> Empty | None:
         """Take one token from each. None: the request may pass. Without Redis all pass, and a metric tells."""
@@ -66,9 +81,9 @@ class Buckets:
         arguments = [str(now_ms())]
         for bucket in buckets:
             arguments += [str(bucket.per_second), str(bucket.size)]
-        try:
-            found = cast("list[int]", await self._take([self._prefix + b.key for b in buckets], arguments))
-        except UNREACHABLE:
+        async with self._calls:
+            found = await self._ask([self._prefix + b.key for b in buckets], arguments)
+        if found is None:
             FAIL_OPEN.inc()
             return None
         index, remaining, retry_ms = found
@@ -76,3 +91,24 @@ class Buckets:
             return None
         REFUSED.labels(buckets[index - 1].name).inc()
         return Empty(buckets[index - 1], remaining, max(1, retry_ms))
+
+    async def _ask(self, keys: list[str], arguments: list[str]) -> list[int] | None:
+        """What the script answers; None where Redis does not, or did not just now."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if began < self._skip_until:
+            return None
+        if self._skip_until:
+            self._skip_until = began + SKIP_S  # this one finds out, the others go on passing
+        try:
+            async with asyncio.timeout(TAKE_S):
+                found = cast("list[int]", await self._script(keys, arguments))
+        except UNREACHABLE as error:
+            if self._heard_at <= began:  # else another told it already, or had an answer: then only this one passes
+                self._heard_at = loop.time()
+                self._skip_until = self._heard_at + SKIP_S
+                metrics.DEPENDENCY.labels("redis").inc()
+                _log.warning("rate limits are not kept", error=repr(error), seconds=SKIP_S)
+            return None
+        self._heard_at, self._skip_until = loop.time(), 0.0
+        return found

@@ -8,12 +8,14 @@ from envoy.service.auth.v3 import external_auth_pb2 as pb
 from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationServicer
 from envoy.type.v3 import http_status_pb2
 from google.rpc import status_pb2
+from opentelemetry.trace import SpanKind
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.limits import Rates
 from tidings.gateway import policy
 from tidings.gateway.buckets import Buckets, Empty
 from tidings.gateway.tokens import Tokens
+from tidings.platform import tracing
 from tidings.platform.http import retry_headers
 
 IDENTITY = ("x-user-id", "x-session-id")
@@ -27,6 +29,11 @@ class PolicyRpc(AuthorizationServicer):  # type: ignore[misc]  # generated witho
         self._tokens, self._buckets, self._rates, self._public_url = tokens, buckets, rates, public_url
 
     async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
+        parent = tracing.extract(request.attributes.request.http.headers)
+        with tracing.span("check", kind=SpanKind.SERVER, parent=parent):
+            return await self._check(request)
+
+    async def _check(self, request: pb.CheckRequest) -> pb.CheckResponse:
         http = request.attributes.request.http
         headers = http.headers
         request_id = policy.request_id(headers.get("x-request-id", ""))

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import httpx
+import msgspec
 
 from tidings import __version__
-from tidings.platform.settings import SettingsError
+from tidings.gateway.policy import PUBLIC
+
+SCHEMAS: Final = "#/components/schemas/"
 
 
 class Services:
@@ -18,8 +21,6 @@ class Services:
         self._at: list[tuple[str, str]] = []
         for entry in listed:
             name, _, address = entry.partition("=")
-            if not address:
-                raise SettingsError(f"TIDINGS_GATEWAY_SERVICES: {entry!r} is not name=host:port")
             self._at.append((name, f"http://{address}"))
 
     def checks(self) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -41,10 +42,18 @@ class Services:
             "components": {"schemas": {}, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
             "security": [{"bearer": []}],
         }
-        urls = list(dict(self._at).values())
-        for found in (own, *await asyncio.gather(*(self._describe(url) for url in urls))):
+        urls = dict(self._at)
+        described = await asyncio.gather(*(self._describe(url) for url in urls.values()))
+        schemas = merged["components"]["schemas"]
+        for name, found in zip(("gateway", *urls), (own, *described), strict=True):
+            if any(schemas.get(key, schema) != schema for key, schema in _schemas(found).items()):
+                found = _set_apart(name, found)
             merged["paths"] |= found.get("paths", {})
-            merged["components"]["schemas"] |= found.get("components", {}).get("schemas", {})
+            schemas |= _schemas(found)
+        for path, operations in merged["paths"].items():
+            for method, operation in operations.items():
+                if (method.upper(), path) in PUBLIC:
+                    operation["security"] = []
         return merged
 
     async def _describe(self, url: str) -> dict[str, Any]:
@@ -54,3 +63,17 @@ class Services:
         except (httpx.HTTPError, ValueError):
             return {}
         return found
+
+
+def _schemas(description: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = description.get("components", {}).get("schemas", {})
+    return found
+
+
+def _set_apart(service: str, description: dict[str, Any]) -> dict[str, Any]:
+    """The same with the service's name before the names of its schemas: another, or one of another release, means
+    something else by one of them, and whoever reads the description would take the one for the other."""
+    text = msgspec.json.encode(description).decode().replace(f'"{SCHEMAS}', f'"{SCHEMAS}{service}.')
+    apart: dict[str, Any] = msgspec.json.decode(text)
+    apart["components"]["schemas"] = {f"{service}.{name}": schema for name, schema in _schemas(apart).items()}
+    return apart

@@ -1,14 +1,19 @@
 """Settings of the gateway's policy."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from tidings.platform.settings import Common, Positive, Seconds
+
+Address = Annotated[str, Meta(pattern=r"^[a-z]+=[^\s=]+:\d+$", description="name=host:port")]
 
 
 class Settings(Common, kw_only=True, frozen=True):
     """Times in seconds."""
 
-    services: list[str] = msgspec.field(
+    services: list[Address] = msgspec.field(
         default_factory=lambda: [
             "auth=127.0.0.1:8081",
             "user=127.0.0.1:8082",

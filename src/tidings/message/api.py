@@ -10,9 +10,9 @@ from msgspec import Meta
 from tidings.contracts.errors import ApiError, invalid
 from tidings.contracts.ids import ClientId, Id, is_id
 from tidings.contracts.limits import MAX_INT, Lifetime, Limits
-from tidings.contracts.objects import Listing, Page
+from tidings.contracts.objects import Listing, Message, Page
 from tidings.contracts.times import now_ms
-from tidings.message import render
+from tidings.message import answers, render
 from tidings.message.changes import Ask, Changer
 from tidings.message.chats import Chats
 from tidings.message.history import History
@@ -23,7 +23,7 @@ from tidings.message.search import search
 from tidings.message.send import Draft, Sender
 from tidings.message.store import Store
 from tidings.platform.cursors import Cursors
-from tidings.platform.http import Caller
+from tidings.platform.http import Caller, there_already
 from tidings.platform.rpc import Peers
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def routes(
         before: Position = None,
         around: Position = None,
         limit: Limit = 50,
-    ) -> Response[bytes]:
+    ) -> Response[answers.Entries]:
         given = [p for p in (after, before, around) if p is not None]
         if len(given) > 1:
             raise invalid("after", "give one of after, before and around")
@@ -94,8 +94,8 @@ def routes(
             )
         return _json(page)
 
-    @post("/chats/{chat_id:str}/messages")
-    async def send_message(chat_id: str, data: SendBody, caller: Caller) -> Response[bytes]:
+    @post("/chats/{chat_id:str}/messages", responses=there_already(Message))
+    async def send_message(chat_id: str, data: SendBody, caller: Caller) -> Response[Message]:
         draft = Draft(
             chat_id=_id(chat_id),
             sender_id=caller.user_id,
@@ -109,13 +109,13 @@ def routes(
         return _json(render.message(stored, caller.user_id), 200 if stored.get("repeated") else 201)
 
     @get("/messages/{message_id:str}")
-    async def read_message(message_id: str, caller: Caller) -> Response[bytes]:
+    async def read_message(message_id: str, caller: Caller) -> Response[Message]:
         document, _ = await history.readable(caller.user_id, _id(message_id))
         starred = bool(await store.starred_among(caller.user_id, [message_id]))
         return _json(render.message(document, caller.user_id, starred=starred))
 
     @patch("/messages/{message_id:str}")
-    async def edit(message_id: str, data: EditBody, caller: Caller) -> Response[bytes]:
+    async def edit(message_id: str, data: EditBody, caller: Caller) -> Response[Message]:
         await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), content=render.encode(data.content)))
         return await _shown(message_id, caller)
 
@@ -128,7 +128,7 @@ def routes(
         await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), delete_for=whom))
 
     @put("/messages/{message_id:str}/reaction")
-    async def react(message_id: str, data: EmojiBody, caller: Caller) -> Response[bytes]:
+    async def react(message_id: str, data: EmojiBody, caller: Caller) -> Response[Message]:
         await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), reaction=data.emoji))
         return await _shown(message_id, caller)
 
@@ -137,7 +137,7 @@ def routes(
         await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), reaction=""))
 
     @put("/messages/{message_id:str}/pin")
-    async def pin(message_id: str, caller: Caller) -> Response[bytes]:
+    async def pin(message_id: str, caller: Caller) -> Response[Message]:
         await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), pinned=True))
         return await _shown(message_id, caller)
 
@@ -146,7 +146,7 @@ def routes(
         await _change(Ask(user_id=caller.user_id, message_id=_id(message_id), pinned=False))
 
     @put("/messages/{message_id:str}/star")
-    async def star(message_id: str, caller: Caller) -> Response[bytes]:
+    async def star(message_id: str, caller: Caller) -> Response[Message]:
         await history.readable(caller.user_id, _id(message_id))
         await store.star(caller.user_id, message_id, now_ms())
         return await _shown(message_id, caller)
@@ -156,7 +156,7 @@ def routes(
         await store.unstar(caller.user_id, _id(message_id))
 
     @get("/messages/starred")
-    async def starred(caller: Caller, cursor: str | None = None, limit: Limit = 50) -> Response[bytes]:
+    async def starred(caller: Caller, cursor: str | None = None, limit: Limit = 50) -> Response[answers.MessageListing]:
         before = cursors.open("starred", caller.user_id, cursor, str) if cursor else None
         ids = await store.starred(caller.user_id, before, limit + 1)
         documents = await store.entries_by_id(ids[:limit])
@@ -176,7 +176,7 @@ def routes(
         chat_id: Annotated[str | None, QueryParameter(name="chatId")] = None,
         cursor: str | None = None,
         limit: Limit = 50,
-    ) -> Response[bytes]:
+    ) -> Response[answers.Hits]:
         before = cursors.open(f"search {q} {chat_id}", caller.user_id, cursor, str) if cursor else None
         within = _id(chat_id) if chat_id is not None else None
         found, last = await search(store, lookups, peers, caller.user_id, q, within, before, limit, search_timeout_ms)
@@ -185,7 +185,7 @@ def routes(
         return _json(Listing(items=items, next_cursor=more))
 
     @post("/messages/read", status_code=200)
-    async def mark_read(data: ReadBody, caller: Caller) -> Response[bytes]:
+    async def mark_read(data: ReadBody, caller: Caller) -> Response[answers.ReadPositions]:
         if len(data.message_ids) > limits.read_ids:
             raise ApiError("limit_exceeded", f"at most {limits.read_ids} ids")
         documents = await store.entries_by_id(data.message_ids)
@@ -204,8 +204,8 @@ def routes(
         counts = await history.counts(caller.user_id, seats, await store.heads(list(seats)))
         return _json({"chats": [{"chatId": c.chat_id, "readSeq": c.read_seq, "unreadCount": c.unread} for c in counts]})
 
-    @post("/messages/forward")
-    async def forward(data: ForwardBody, caller: Caller) -> Response[bytes]:
+    @post("/messages/forward", responses=there_already(answers.Messages))
+    async def forward(data: ForwardBody, caller: Caller) -> Response[answers.Messages]:
         if not 1 <= len(data.items) <= limits.forward_items:
             raise ApiError("limit_exceeded", f"1 to {limits.forward_items} messages at a time")
         drafts = []
@@ -227,7 +227,7 @@ def routes(
         return _json({"items": [render.message(d, caller.user_id) for d in stored]}, 201 if new else 200)
 
     @get("/messages/{message_id:str}/receipts")
-    async def read_receipts(message_id: str, caller: Caller) -> Response[bytes]:
+    async def read_receipts(message_id: str, caller: Caller) -> Response[answers.Receipts]:
         return _json({"items": await history.receipts(caller.user_id, _id(message_id))})
 
     async def _change(ask: Ask) -> bytes:
@@ -236,7 +236,7 @@ def routes(
             raise result
         return result
 
-    async def _shown(message_id: str, caller: Caller) -> Response[bytes]:
+    async def _shown(message_id: str, caller: Caller) -> Response[Message]:
         document, _ = await history.readable(caller.user_id, message_id)
         starred_ = bool(await store.starred_among(caller.user_id, [message_id]))
         return _json(render.message(document, caller.user_id, starred=starred_))
@@ -265,5 +265,6 @@ def _value(outcome: Document | ApiError) -> Document:
     return outcome
 
 
-def _json(body: Any, status: int = 200) -> Response[bytes]:
+def _json(body: Any, status: int = 200) -> Response[Any]:
+    """Encoded here and once: a Response that is given an object would walk it again."""
     return Response(render.encode(body), status_code=status, media_type="application/json")

@@ -9,7 +9,6 @@ import zlib
 from collections import deque
 from collections.abc import Coroutine
 
-from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from pymongo.errors import PyMongoError
 
@@ -80,6 +79,7 @@ class Lane:
         if len(self._queue) >= self._settings.lane_queue:
             raise ApiError("overloaded", retry_after_ms=250)
         future: asyncio.Future[Document] = asyncio.get_running_loop().create_future()
+        entry.asked = tracing.asking()
         self._queue.append((entry, future))
         WAITING.inc()
         self._wake.set()
@@ -94,7 +94,8 @@ class Lane:
             batch = self._take()
             self._working = True
             try:
-                with tracing.span("append", kind=SpanKind.INTERNAL, entries=len(batch)):
+                asked = {entry.asked.span_id: entry.asked for entry, _ in batch if entry.asked}
+                with tracing.span("append", links=asked.values(), entries=len(batch)):
                     await self._store_batch(batch)
             except Exception as error:
                 metrics.FAULTS.labels("lane").inc()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
+from opentelemetry.trace import SpanContext
 
 from tidings.contracts.errors import ApiError
 
@@ -80,6 +81,7 @@ class Entry(msgspec.Struct, kw_only=True):
     check: Callable[[Chat], object] | None
     origin: str | None = None
     membership: bool = False
+    asked: SpanContext | None = None  # the recorded span of whoever wants it stored
 
     @property
     def key(self) -> tuple[str, str, str]:

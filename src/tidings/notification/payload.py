@@ -6,13 +6,14 @@ import msgspec
 import regex
 from msgspec import Raw
 
-from tidings.contracts.content import Content, preview
+from tidings.contracts.content import Content, Text, preview
 from tidings.contracts.events import LogEvent
 from tidings.notification.decide import Chat
 
 
 class MessagePush(msgspec.Struct, rename="camel", tag_field="type", tag="message", kw_only=True):
-    """There is a new message. `text` is null when it has nothing that can be shown here."""
+    """There is a new message. `text` is null when it has nothing that can be shown here. `kind`: of a content that is
+    no text, whose line begins with an English word for it, so that a client can say it in its own language."""
 
     message_id: str
     chat_id: str
@@ -21,6 +22,7 @@ class MessagePush(msgspec.Struct, rename="camel", tag_field="type", tag="message
     chat_name: str
     text: str | None
     badge: int
+    kind: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReadPush(msgspec.Struct, rename="camel", tag_field="type", tag="read", kw_only=True):
@@ -45,14 +47,16 @@ _CONTENT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Content)
 
 def message_push(event: LogEvent, chat: Chat, sender_name: str, badge: int) -> MessagePush:
     """A direct chat is called after whom one talks to."""
+    content = _content_of(event.frame)
     return MessagePush(
         message_id=event.message_id,
         chat_id=event.chat_id,
         seq=event.seq,
         sender_name=sender_name,
         chat_name=chat.name if chat.type == "group" else sender_name,
-        text=text_of(event.frame),
+        text=(preview(content) or None) if content is not None else None,
         badge=badge,
+        kind=msgspec.UNSET if content is None or isinstance(content, Text) else str(content.__struct_config__.tag),
     )
 
 
@@ -71,10 +75,10 @@ def fitted(payload: Payload, most_bytes: int) -> bytes:
     return msgspec.json.encode(msgspec.structs.replace(payload, text="".join(signs[:fits]) + "…" if fits else None))
 
 
-def text_of(frame: Raw) -> str | None:
-    """The line shown for a `message.new` frame; None for a content that is empty or of an unknown kind."""
+def _content_of(frame: Raw) -> Content | None:
+    """Of a `message.new` frame; None when it is empty or of an unknown kind."""
     try:
         content: Content = _CONTENT.decode(_FRAME.decode(frame).content)
     except msgspec.DecodeError:
         return None
-    return preview(content) or None
+    return content

@@ -13,8 +13,9 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 
 from tidings import __version__
 from tidings.contracts.errors import ApiError, FieldError
@@ -32,6 +33,11 @@ CODE_OF_STATUS: Final = {
 ANSWER_S: Final = 9.0  # until an answer begins, not counting the time in which the body comes; a client waits 10 s
 
 Check = Callable[[], Awaitable[object]]
+
+
+def there_already(kind: Any) -> dict[int, ResponseSpec]:
+    """For `responses` of a route that makes something (201) or finds that it is there (200): the second answer."""
+    return {200: ResponseSpec(kind, generate_examples=False, description="It was there already")}
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -173,36 +179,36 @@ class _Edge:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
-        try:
-            if scope["path"] not in self.OPEN and not hmac.compare_digest(
-                headers.get("x-internal-auth", "").encode(), self._token
-            ):
-                await _refuse(send_on, ApiError("unauthenticated"), request_id)
-                return
-            with (
-                context.within(self._timeout_s),
-                tracing.span(
-                    f"{method} {_family(scope['path'])}", kind=SpanKind.SERVER, parent=tracing.extract(headers)
-                ),
-            ):
-                serving = True
-                await self._in_time(limit, scope, receive_on, send_on)
-        except TimeoutError:
-            if not limit.expired() or status:
-                raise
-            metrics.DEPENDENCY.labels("deadline").inc()
-            await _refuse(send_on, ApiError("unavailable", "not done in time", retry_after_ms=1000), request_id)
-        finally:
-            if scope["path"] not in self.OPEN:
-                route = str(scope.get("path_template", "-"))
-                metrics.HTTP.labels(method, route, str(status)).observe(loop.time() - started)
-                _log.info(
-                    "request",
-                    method=method,
-                    route=route,
-                    status=status,
-                    ms=round((loop.time() - started) * 1e3, 1),
-                )
+        name = f"{method} {_family(scope['path'])}"
+        with tracing.span(name, kind=SpanKind.SERVER, parent=tracing.extract(headers)) as span:
+            try:
+                if scope["path"] not in self.OPEN and not hmac.compare_digest(
+                    headers.get("x-internal-auth", "").encode(), self._token
+                ):
+                    await _refuse(send_on, ApiError("unauthenticated"), request_id)
+                    return
+                with context.within(self._timeout_s):
+                    serving = True
+                    await self._in_time(limit, scope, receive_on, send_on)
+            except TimeoutError:
+                if not limit.expired() or status:
+                    raise
+                metrics.DEPENDENCY.labels("deadline").inc()
+                await _refuse(send_on, ApiError("unavailable", "not done in time", retry_after_ms=1000), request_id)
+            finally:
+                span.set_attribute("http.response.status_code", status)
+                if status >= 500:
+                    span.set_status(StatusCode.ERROR)
+                if scope["path"] not in self.OPEN:
+                    route = str(scope.get("path_template", "-"))
+                    metrics.HTTP.labels(method, route, str(status)).observe(loop.time() - started)
+                    _log.info(
+                        "request",
+                        method=method,
+                        route=route,
+                        status=status,
+                        ms=round((loop.time() - started) * 1e3, 1),
+                    )
 
     async def _in_time(self, limit: asyncio.Timeout, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, but no longer than `limit`. Whoever asked does not wait for what is cancelled to end: a driver whose

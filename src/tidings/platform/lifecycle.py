@@ -17,7 +17,7 @@ import uvloop
 
 from tidings.platform import http, logging, metrics, rpc, tracing
 from tidings.platform.secrets import secret
-from tidings.platform.settings import Common, SettingsError, load
+from tidings.platform.settings import WRONG_SETTINGS, Common, SettingsError, load
 
 HTTP_PORTS: Final = {
     "auth": 8081, "user": 8082, "chat": 8083, "message": 8084, "notification": 8085, "media": 8086, "websocket": 8087,
@@ -85,21 +85,28 @@ def internal_token(settings: Common) -> str:
 
 
 def run(section: str, kind: type[S], build: Callable[[S], AbstractAsyncContextManager[Servers]]) -> NoReturn:
-    """Run a service until SIGTERM or SIGINT. Wrong settings end it with 2 and one line that says why."""
+    """Run a service until SIGTERM or SIGINT. Wrong settings, wherever they are found, end it with 2 and one line that
+    says why: another start would be in vain."""
     try:
         settings = load(kind, section)
     except SettingsError as error:
-        print(f"tidings {section}: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        _refuse(section, error)
     logging.setup(section, instance(section, settings), settings.log_level)
     tracing.setup(section, instance(section, settings), settings.otlp_endpoint, settings.trace_sample)
     try:
         uvloop.run(_serve(section, settings, build))
+    except SettingsError as error:
+        _refuse(section, error)
     except Exception as error:
         logging.get(__name__).error("service ended by an error", exc_info=error)
         os._exit(1)  # worker threads of libraries must not keep a failed process
     tracing.shutdown()
     sys.exit(0)
+
+
+def _refuse(section: str, error: SettingsError) -> NoReturn:
+    print(f"tidings {section}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(WRONG_SETTINGS)
 
 
 async def _serve(section: str, settings: S, build: Callable[[S], AbstractAsyncContextManager[Servers]]) -> None:

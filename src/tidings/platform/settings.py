@@ -2,14 +2,17 @@
 
 A field of `Common` is `TIDINGS_<FIELD>` in the environment and a top-level key in the file. A field that a
 service adds is `TIDINGS_<SERVICE>_<FIELD>` and a key of the file's `[service]` table; a common field may be
-set for one service alone in the same two ways, which then wins over the common one.
+set for one service alone in the same two ways, which then wins over the common one. A key of the file that means
+nothing is refused, and a variable where all are known: it is a setting that somebody believes to have made.
 """
 
+import difflib
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +20,38 @@ from msgspec import Meta
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+
+# The description of a pattern is what a wrong value is told: nobody should have to read the pattern.
+PostgresUrl = Annotated[
+    str, Meta(pattern=r"^postgres(ql)?://\S*$", description="a URL like postgresql://host/database")
+]
+MongoUrl = Annotated[
+    str, Meta(pattern=r"^mongodb(\+srv)?://\S+$", description="a URL like mongodb://host/?replicaSet=x")
+]
+RedisUrl = Annotated[str, Meta(pattern=r"^(rediss?|unix)://\S+$", description="a URL like redis://host:6379/0")]
+NatsUrl = Annotated[str, Meta(pattern=r"^(nats|tls|wss?)://\S+$", description="a URL like nats://host:4222")]
+HttpUrl = Annotated[
+    str,
+    Meta(pattern=r"^https?://[^\s/]\S*(?<!/)$", description="a URL like https://host:8080, without a slash at its end"),
+]
+HttpUrlOrNone = Annotated[
+    str, Meta(pattern=r"^(https?://[^\s/]\S*)?$", description="a URL like https://host, or empty")
+]
+LogLevel = Annotated[
+    str,
+    Meta(
+        pattern=r"(?i)^(debug|info|warning|error|critical)$",
+        description="one of debug, info, warning, error and critical",
+    ),
+]
+
+# Tables of the file. Each process reads its own and the common keys; `tidings up` reads all.
+SECTIONS = (
+    "auth", "user", "chat", "message", "notification", "media", "websocket", "gateway", "edge", "limits", "rates",
+)  # fmt: skip
+
+
+WRONG_SETTINGS: Final = 2  # exit code of a service that cannot run with its settings, at any time
 
 
 class SettingsError(Exception):
@@ -32,18 +67,18 @@ class Common(msgspec.Struct, kw_only=True, frozen=True):
     listen: str = "127.0.0.1"  # what the gateway listens on: how far clients may be
     http_port: Port = 0  # 0: the service's usual port, 8081 to 8087
     grpc_port: Port = 0  # 0: the service's usual port, 9081 to 9087
-    public_url: str = "http://localhost:30080"  # where clients reach the gateway, no trailing slash
+    public_url: HttpUrl = "http://localhost:30080"  # where clients reach the gateway, no trailing slash
     namespace: str = "tidings"  # prefix of databases, streams, keys and buckets: two systems may share stores
     data_dir: Path = Path(".tidings")
     slot_restarted: bool = False  # a supervisor vouches that the last holder of this instance name is dead
     insecure_dev: bool = False  # lets the `dev` SMS provider run on a listener beyond loopback
 
     # The stores.
-    postgres_url: str = "postgresql://localhost:5432/tidings"
-    mongo_url: str = "mongodb://localhost:27017/?replicaSet=tidings"
-    redis_url: str = "redis://localhost:6379/0"
-    nats_url: str = "nats://localhost:4222"
-    s3_url: str = "http://localhost:8333"
+    postgres_url: PostgresUrl = "postgresql://localhost:5432/tidings"
+    mongo_url: MongoUrl = "mongodb://localhost:27017/?replicaSet=tidings"
+    redis_url: RedisUrl = "redis://localhost:6379/0"
+    nats_url: NatsUrl = "nats://localhost:4222"
+    s3_url: HttpUrl = "http://localhost:8333"
     s3_bucket: str = "tidings-media"
     s3_region: str = "us-east-1"
 
@@ -68,8 +103,8 @@ class Common(msgspec.Struct, kw_only=True, frozen=True):
     drain_timeout_s: Seconds = 15.0  # SIGTERM to exit; orchestrators kill after 20 or 30
 
     # Observability.
-    log_level: str = "info"
-    otlp_endpoint: str = ""  # for example http://localhost:4318; empty: spans are made, not exported
+    log_level: LogLevel = "info"
+    otlp_endpoint: HttpUrlOrNone = ""  # for example http://localhost:4318; empty: spans are made, not exported
     trace_sample: Annotated[float, Meta(ge=0, le=1)] = 0.01
 
 
@@ -82,10 +117,13 @@ def load(kind: type[S], section: str, environ: Mapping[str, str] | None = None) 
     Raises SettingsError naming the variable or key and the reason.
     """
     env = os.environ if environ is None else environ
-    table = _read_file(env.get("TIDINGS_CONFIG"))
+    path = env.get("TIDINGS_CONFIG")
+    table = _read_file(path)
     own = table.get(section, {}) if section else {}
     if not isinstance(own, dict):
         raise SettingsError(f"[{section}] in the settings file must be a table")
+    _refuse_unknown(table, (*Common.__struct_fields__, *SECTIONS), f"{path}: ")
+    _refuse_unknown(own, kind.__struct_fields__, f"{path}: {section}.")
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         found = _look_up(field.name, section, env, table, own)
@@ -94,6 +132,24 @@ def load(kind: type[S], section: str, environ: Mapping[str, str] | None = None) 
         source, raw = found
         values[field.name] = _convert(source, raw, field.type)
     return kind(**values)
+
+
+# Variables that are no settings of a process: where settings are, what the terminal client reads, secrets, tests.
+_OTHER_VARIABLES = ("TIDINGS_CONFIG", "TIDINGS_URL", "TIDINGS_PROFILE", "TIDINGS_SCHEDULES")
+_OTHER_PREFIXES = ("TIDINGS_SECRET_", "TIDINGS_TEST_")
+
+
+def refuse_unknown_variables(kinds: Mapping[str, type[msgspec.Struct]], environ: Mapping[str, str]) -> None:
+    """Refuse a variable that no process reads, where all sections and their settings are known. A service alone cannot
+    tell, and an orchestrator adds variables that begin with the name of a system.
+
+    Raises SettingsError.
+    """
+    known = {*_OTHER_VARIABLES, *(f"TIDINGS_{name}".upper() for name in Common.__struct_fields__)}
+    for section, kind in kinds.items():
+        known |= {f"TIDINGS_{section}_{name}".upper() for name in kind.__struct_fields__}
+    given = sorted(name for name in environ if name.startswith("TIDINGS_") and not name.startswith(_OTHER_PREFIXES))
+    _refuse_unknown(given, known, "")
 
 
 def stated(kind: type[msgspec.Struct], section: str, environ: Mapping[str, str] | None = None) -> set[str]:
@@ -131,7 +187,23 @@ def _convert(source: str, raw: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{source}: {error} (given: {raw!r})") from None
+        reason = _described(kind) if "matching regex" in str(error) else None
+        # In front of an `@` stand passwords, also where the rest is no URL.
+        given = re.sub(r"[^/@\s]+@", "[hidden]@", repr(raw))
+        raise SettingsError(f"{source}: {f'expected {reason}' if reason else error} (given: {given})") from None
+
+
+def _described(kind: Any) -> str | None:
+    """What the type, or that of a list's items, says itself that it takes."""
+    kind = get_args(kind)[0] if get_origin(kind) is list else kind
+    return next((meta.description for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta)), None)
+
+
+def _refuse_unknown(keys: Iterable[str], known: Collection[str], place: str) -> None:
+    for key in keys:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1, cutoff=0.8)
+            raise SettingsError(f"{place}{key}: there is no such setting" + (f"; is it {near[0]}?" if near else ""))
 
 
 def _read_file(path: str | None) -> dict[str, Any]:

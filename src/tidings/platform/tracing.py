@@ -1,6 +1,6 @@
 """OpenTelemetry through HTTP, gRPC and NATS (W3C traceparent). On the hot path: one span per batch."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
 from opentelemetry import propagate, trace
@@ -8,7 +8,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind
 
 _TRACER = trace.get_tracer("tidings")
 
@@ -41,12 +41,20 @@ def span(
     *,
     kind: SpanKind = SpanKind.INTERNAL,
     parent: Context | None = None,
-    links: list[Link] | None = None,
+    links: Collection[SpanContext] = (),
     **attributes: str | int | float | bool,
 ) -> Iterator[Span]:
     """A span around a piece of work; errors are recorded on it."""
-    with _TRACER.start_as_current_span(name, context=parent, kind=kind, links=links, attributes=attributes) as current:
+    with _TRACER.start_as_current_span(
+        name, context=parent, kind=kind, links=[Link(one) for one in links], attributes=attributes
+    ) as current:
         yield current
+
+
+def asking() -> SpanContext | None:
+    """The span that is current here, to be linked by work that many ask for together. None: nobody records it."""
+    found = trace.get_current_span().get_span_context()
+    return found if found.trace_flags.sampled else None
 
 
 def extract(headers: Mapping[str, str]) -> Context:

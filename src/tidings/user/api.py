@@ -23,7 +23,7 @@ from tidings.contracts.objects import Listing, User
 from tidings.contracts.times import from_datetime, rfc3339_or_none
 from tidings.platform.bus import Bus
 from tidings.platform.cursors import Cursors
-from tidings.platform.http import Caller
+from tidings.platform.http import Caller, there_already
 from tidings.platform.outer import is_outer
 from tidings.platform.redis import UNREACHABLE, Client
 from tidings.platform.rpc import Peers
@@ -46,7 +46,7 @@ class ProfilePatch(msgspec.Struct, rename="camel"):
     avatar_media_id: Id | UnsetType | None = UNSET
 
 
-class SyncBody(msgspec.Struct, rename="camel"):
+class ContactSyncBody(msgspec.Struct, rename="camel"):
     phone_numbers: list[Phone]
 
 
@@ -138,7 +138,7 @@ def routes(
     async def read_devices(caller: Caller) -> Listing:
         return Listing(items=[_device(d) for d in await store.devices([caller.user_id])])
 
-    @post("/users/me/devices")
+    @post("/users/me/devices", responses=there_already(dict[str, Any]))
     async def add_device(data: DeviceBody, caller: Caller) -> Response[dict[str, Any]]:
         if (data.token is None) == (data.subscription is None) or (data.kind == "fcm") != (data.token is not None):
             raise invalid("kind", "fcm takes a token, webpush a subscription")
@@ -165,7 +165,7 @@ def routes(
         return {"userId": user_id, "status": status, "lastSeen": rfc3339_or_none(seen.last_seen_ms)}
 
     @post("/users/contacts/sync", status_code=200)
-    async def sync_contacts(data: SyncBody, caller: Caller) -> dict[str, Any]:
+    async def sync_contacts(data: ContactSyncBody, caller: Caller) -> dict[str, Any]:
         if len(data.phone_numbers) > limits.contact_sync_call:
             raise ApiError("limit_exceeded", f"at most {limits.contact_sync_call} numbers a call")
         await _spend(caller.user_id, len(data.phone_numbers))
@@ -204,7 +204,7 @@ def routes(
     async def read_contacts(caller: Caller, cursor: str | None = None, limit: Limit = 50) -> Listing:
         return await page("contacts", caller, cursor, limit)
 
-    @post("/users/contacts")
+    @post("/users/contacts", responses=there_already(User))
     async def add_contact(data: ContactBody, caller: Caller) -> Response[User]:
         if (data.user_id is None) == (data.phone is None):
             raise invalid("userId", "give either userId or phone")

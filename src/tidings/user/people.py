@@ -57,6 +57,13 @@ class People:
             return {}
         return {m.media_id: msgspec.json.decode(m.media_json, type=Media) for m in answer.media if m.media_json}
 
+    async def changed(self, viewer_id: str, user_ids: Sequence[str], since_ms: int) -> tuple[list[str], list[str]]:
+        """Those who may look different to the viewer since a moment, and those who were only seen since. Who hides it
+        was not: a chat that comes again with nothing new in it would tell when its peer was there."""
+        changed, seen = await self._store.changed(viewer_id, user_ids, since_ms)
+        people = await self._store.people(viewer_id, seen) if seen else {}
+        return changed, [i for i, p in people.items() if allows(p.privacy.last_seen, p, viewer_id)]
+
     async def presence(self, pairs: Sequence[tuple[str, str]]) -> list[Seen]:
         """Online or last seen, per (viewer, person), in order. Unknown and hidden people are offline.
 

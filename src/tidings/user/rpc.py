@@ -68,7 +68,7 @@ class UserRpc(UserServiceServicer):
         return pb.GetRelationsResponse(relations=out)
 
     async def GetChangedPeople(self, request: pb.GetChangedPeopleRequest, context: Any) -> pb.GetChangedPeopleResponse:
-        changed, seen = await self._store.changed(request.viewer_id, list(request.user_ids), request.since_ms)
+        changed, seen = await self._people.changed(request.viewer_id, list(request.user_ids), request.since_ms)
         return pb.GetChangedPeopleResponse(changed_ids=changed, seen_ids=seen)
 
     async def GetReceiptSettings(

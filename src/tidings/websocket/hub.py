@@ -69,12 +69,12 @@ class Hub:
 
     def watch(self, socket: Socket, user_id: str) -> None:
         """This socket wants to know of this person's presence."""
-        socket.watching.add(user_id)
+        socket.watching.setdefault(user_id, None)
         self._watched.setdefault(user_id, set()).add(socket)
 
     def unwatch(self, socket: Socket, user_id: str) -> None:
         """No longer."""
-        socket.watching.discard(user_id)
+        socket.watching.pop(user_id, None)
         watchers = self._watched.get(user_id)
         if watchers is not None:
             watchers.discard(socket)

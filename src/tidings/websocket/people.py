@@ -170,9 +170,9 @@ class People:
     # -- presence ------------------------------------------------------------------------------------
 
     def subscribe(self, socket: Socket, frame: frames.PresenceSubscribe, most: int) -> None:
-        """Watch people; answered by one `presence.updated` each."""
+        """Watch people; answered by one `presence.updated` each, also by who watches them already."""
         user_ids = _named(frame)
-        if len(socket.watching | set(user_ids)) > most:
+        if len(socket.watching.keys() | set(user_ids)) > most:
             fail((socket, frame), ApiError("limit_exceeded", f"a socket watches at most {most} people"))
             return
         for user_id in user_ids:
@@ -202,14 +202,17 @@ class People:
                     await asyncio.sleep(COALESCE_S)
                 if self._asked or not self._pressed():
                     break
-            pairs = list(self._asked)
-            self._asked = {}
+            asked, self._asked = list(self._asked), {}
             changed, self._changed = self._changed, set()
-            pairs += [(socket, user_id) for user_id in changed for socket in self._hub.watchers(user_id)]
-            for start in range(0, len(pairs), QUERIES_A_CALL):
-                await self._tell(pairs[start : start + QUERIES_A_CALL])
+            for start in range(0, len(asked), QUERIES_A_CALL):
+                await self._tell(asked[start : start + QUERIES_A_CALL], asked=True)
+            followed = [(socket, user_id) for user_id in changed for socket in self._hub.watchers(user_id)]
+            for start in range(0, len(followed), QUERIES_A_CALL):
+                await self._tell(followed[start : start + QUERIES_A_CALL], asked=False)
 
-    async def _tell(self, pairs: list[tuple[Socket, str]]) -> None:
+    async def _tell(self, pairs: list[tuple[Socket, str]], *, asked: bool) -> None:
+        """Who asked is always answered. Who follows is told when what they may see is not what they were told last: a
+        frame that says nothing new would tell that someone who hides came or went."""
         request = pb.CheckPresenceRequest(
             queries=[pb.PresenceQuery(viewer_id=socket.user_id, user_id=user_id) for socket, user_id in pairs]
         )
@@ -218,11 +221,20 @@ class People:
         except ApiError as error:
             # Not known is not offline: whoever still watches is told when it is known.
             _log.warning("presence cannot be told yet", error=repr(error))
-            self._asked |= {(s, u): None for s, u in pairs if u in s.watching}
+            if asked:
+                self._asked |= {(s, u): None for s, u in pairs if u in s.watching}
+            else:
+                self._changed.update(user_id for _, user_id in pairs)
             await asyncio.sleep(AGAIN_S)
             self._wake.set()
             return
         for (socket, user_id), result in zip(pairs, results, strict=True):
+            seen = (result.online, result.last_seen_ms)
+            before = socket.watching.get(user_id)
+            if not asked and before in (None, seen):  # None: watched no longer, or the answer is still to come
+                continue
+            if user_id in socket.watching:
+                socket.watching[user_id] = seen
             told = frames.PresenceUpdated(
                 user_id=user_id,
                 status="online" if result.online else "offline",

@@ -92,7 +92,8 @@ class Socket(WSListener):
         self.user_id, self.session_id = identity.user_id, identity.session_id
         self.expires_at_ms = identity.expires_at_ms
         self.request_id = identity.request_id
-        self.watching: set[str] = set()
+        # Whom it watches, and what it was told of them last (online, last seen in ms); None: nothing yet.
+        self.watching: dict[str, tuple[bool, int] | None] = {}
         self.unanswered = 0
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
@@ -301,7 +302,7 @@ class Socket(WSListener):
         self.flush()
         self.closing = True
         CLOSED.labels(str(code)).inc()
-        _log.info("socket closed", code=code, reason=reason, user_id=self.user_id, request_id=self.request_id)
+        _log.info("socket closed", code=code, reason=reason, user_id=self.user_id, requestId=self.request_id)
         self._transport.send_close(cast("WSCloseCode", code), reason.encode()[:120])
         self._loop.call_later(CLOSE_WAIT_S, self.abort)
 

@@ -64,7 +64,8 @@ async def test_a_code_is_sent_and_signs_in(world: World) -> None:
     more = {"TIDINGS_AUTH_SMS_BODY": template, "TIDINGS_AUTH_SMS_TEXT": text}
     async with sending(world, **more) as (provider, anybody):
         number = phone()
-        await anybody.ask("POST", "/auth/request-otp", {"phone": number}, gives=202)
+        answer = await anybody.ask("POST", "/auth/request-otp", {"phone": number}, gives=202)
+        assert answer["delivery"] == "sms"
         ((headers, body),) = provider.sent
         sent = json.loads(body)
         assert (headers["request"], headers["authorization"]) == ("POST /send?key=1 HTTP/1.1", "Basic c2VjcmV0")

@@ -13,12 +13,15 @@ from typing import Any
 import msgspec
 import nats
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tidings.contracts.events import LogBatch
 from tidings.contracts.ids import new_chat_id, new_id
 from tidings.message.service import build
 from tidings.message.settings import Settings
-from tidings.platform import http, rpc
+from tidings.platform import http, rpc, tracing
 from tidings.platform.lifecycle import Servers, internal_token
 from tidings.platform.rpc import Peers
 from tidings.platform.settings import load
@@ -182,6 +185,24 @@ async def test_a_batch_is_numbered_in_order_and_a_resend_gets_the_first_answer(w
         assert [i["seq"] for i in page["items"]] == list(range(1, 51))
         assert page["items"][7]["content"] == {"kind": "text", "text": "hi"}
         assert (page["fromSeq"], page["toSeq"], page["hasMore"]) == (1, 50, False)
+
+
+async def test_the_span_of_a_batch_is_linked_to_those_who_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(tracing, "_TRACER", provider.get_tracer("test"))
+    async with world.instance() as one:
+        chat = world.room(ANN, BEN)
+        with tracing.span("asking") as asking:
+            await one.send(chat, ANN, "m1", "m2")
+        async with asyncio.timeout(10):
+            while not (found := {span.name: span for span in spans.get_finished_spans()}).get("append"):
+                await asyncio.sleep(0.01)
+    asked, append = found["rpc SendMessages"], found["append"]
+    assert asked.context.trace_id == asking.get_span_context().trace_id
+    assert [link.context.span_id for link in append.links] == [asked.context.span_id]
+    assert append.attributes == {"entries": 2}
 
 
 async def test_a_stranger_is_refused_but_a_removed_sender_still_gets_the_first_answer(world: World) -> None:

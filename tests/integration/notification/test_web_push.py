@@ -192,7 +192,7 @@ async def test_a_device_that_signed_out_meanwhile_hears_nothing(
 async def test_a_silent_push_service_holds_up_nobody_else(
     service: Notification, push_service: PushService, sick_service: PushService
 ) -> None:
-    silent = [sick_service.subscribe(*[Answer(503, hangs_s=8)] * 5) for _ in range(40)]
+    silent = [sick_service.subscribe(*[Answer(503, hangs_s=8)] * 5) for _ in range(20)]
     for browser in silent:
         await told(service, browser)
     await eventually(lambda: any(browser.received for browser in silent), "the silent one is being asked")

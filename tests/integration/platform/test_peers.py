@@ -1,6 +1,7 @@
 """Which instance is asked: the home of a key while it serves, another while it is gone or hangs."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -54,12 +55,14 @@ class Instance:
         self.child.wait()
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def two() -> Iterator[list[Instance]]:
     found = [Instance(), Instance()]
-    yield found
-    for each in found:
-        each.end()
+    try:
+        yield found
+    finally:
+        for each in found:
+            each.end()
 
 
 async def served_by(peers: "Peers[UserServiceAsyncStub]", key: str) -> int:
@@ -68,40 +71,45 @@ async def served_by(peers: "Peers[UserServiceAsyncStub]", key: str) -> int:
     return int(answer.user_json)
 
 
-@pytest.mark.parametrize("fault", ["gone", "hangs"])
-async def test_another_is_asked_for_as_long_as_one_does_not_serve(two: list[Instance], fault: str) -> None:
-    peers = Peers("user", [f"127.0.0.1:{each.port}" for each in two], UserServiceStub, "token")
-    keys = [f"key {n}" for n in range(20)]
+async def test_another_is_asked_for_as_long_as_one_does_not_serve() -> None:
+    """Of two that are gone and two that hang, side by side: it is long to wait."""
+    await asyncio.gather(*(_outage(fault) for fault in ("gone", "hangs")))
 
-    async def spread() -> dict[str, int] | None:
-        """The home of each key: the same twice, so that none was asked in place of one still starting."""
-        try:
-            found, again = [{key: await served_by(peers, key) for key in keys} for _ in range(2)]
-        except ApiError:  # neither has started
-            return None
-        return found if found == again and set(found.values()) == {each.port for each in two} else None
 
-    homes: dict[str, int] = await eventually(spread, "both are asked", 40)
-    bad, good = two
-    if fault == "gone":
-        bad.end()
-    else:
-        os.kill(bad.child.pid, signal.SIGSTOP)
-        key = next(key for key in keys if homes[key] == bad.port)
-        with pytest.raises(ApiError):  # the first finds it out
-            await served_by(peers, key)
-    loop = asyncio.get_running_loop()
-    until = loop.time() + 12  # past keepalive and many attempts to connect anew
-    while loop.time() < until:
-        assert {await served_by(peers, key) for key in keys} == {good.port}
-        await asyncio.sleep(0.05)
-    if fault == "gone":
-        bad.start()
-    else:
-        os.kill(bad.child.pid, signal.SIGCONT)
+async def _outage(fault: str) -> None:
+    with two() as instances:
+        peers = Peers("user", [f"127.0.0.1:{each.port}" for each in instances], UserServiceStub, "token")
+        keys = [f"key {n}" for n in range(20)]
 
-    async def at_home() -> bool:
-        return {key: await served_by(peers, key) for key in keys} == homes
+        async def spread() -> dict[str, int] | None:
+            """The home of each key: the same twice, so that none was asked in place of one still starting."""
+            try:
+                found, again = [{key: await served_by(peers, key) for key in keys} for _ in range(2)]
+            except ApiError:  # neither has started
+                return None
+            return found if found == again and set(found.values()) == {each.port for each in instances} else None
 
-    await eventually(at_home, "each key is served at its home again", 20)
-    await peers.close()
+        homes: dict[str, int] = await eventually(spread, "both are asked", 40)
+        bad, good = instances
+        if fault == "gone":
+            bad.end()
+        else:
+            os.kill(bad.child.pid, signal.SIGSTOP)
+            key = next(key for key in keys if homes[key] == bad.port)
+            with pytest.raises(ApiError):  # the first finds it out
+                await served_by(peers, key)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 12  # past keepalive and many attempts to connect anew
+        while loop.time() < until:
+            assert {await served_by(peers, key) for key in keys} == {good.port}, fault
+            await asyncio.sleep(0.05)
+        if fault == "gone":
+            bad.start()
+        else:
+            os.kill(bad.child.pid, signal.SIGCONT)
+
+        async def at_home() -> bool:
+            return {key: await served_by(peers, key) for key in keys} == homes
+
+        await eventually(at_home, f"each key is served at its home again: {fault}", 20)
+        await peers.close()

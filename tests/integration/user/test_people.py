@@ -104,6 +104,30 @@ async def test_the_matrix_of_privacy(world: World) -> None:
     assert await world.auth.as_("").code("GET", "/auth/sessions") == "unauthenticated"
 
 
+async def test_who_hides_was_not_seen_since(world: World) -> None:
+    """What `/sync` brings anew: a chat that comes again with nothing new in it would tell when its peer was there."""
+    ann, ben, foe, blocker = [await world.person() for _ in range(4)]
+    me = world.user.as_(ann)
+    await me.ask("PUT", f"/users/blocked/{foe}")
+    await world.user.as_(blocker).ask("PUT", f"/users/blocked/{ann}")
+    peers = rpc.Peers("user", [world.environ["TIDINGS_USER_GRPC"]], UserServiceStub, world.user.token)
+
+    async def known(viewer: str) -> tuple[bool, bool]:
+        """Whether Ann changed, and whether she was seen, since she was there the last time."""
+        async with world.database("user") as db:
+            since = await db.fetchval("SELECT extract(epoch FROM clock_timestamp()) * 1000")
+            await db.execute("UPDATE people SET last_seen = clock_timestamp() + interval '1 ms' WHERE id = $1", ann)
+        asked = user_pb2.GetChangedPeopleRequest(viewer_id=viewer, user_ids=[ann], since_ms=int(since) + 1)
+        answer = await peers.call(peers.stub().GetChangedPeople, asked)
+        return ann in answer.changed_ids, ann in answer.seen_ids
+
+    for audience, may in (("everyone", True), ("nobody", False)):
+        await me.ask("PUT", "/users/me/privacy", OPEN | {"lastSeen": audience})
+        assert await known(ben) == (False, may), audience
+        assert await known(foe) == await known(blocker) == (False, False)
+    await peers.close()
+
+
 async def test_blocks_hide_either_way_and_end(world: World) -> None:
     ann, ben = [await world.person(n) for n in ("Ann", "Ben")]
     me = world.user.as_(ann)

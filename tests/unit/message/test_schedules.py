@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from opentelemetry.trace import NoOpTracer
 from pymongo.errors import AutoReconnect
 from tests.support.virtual_loop import SCHEDULES, VirtualLoop, play, start
 from tests.unit.message.test_lanes import Known, entry
@@ -21,6 +22,7 @@ from tidings.message.lanes import Lanes
 from tidings.message.log import Document, Seat
 from tidings.message.settings import Settings
 from tidings.message.writer import Writer
+from tidings.platform import tracing
 
 BUG_SCHEDULES = 400  # within so many a planted bug is found
 OPTIONS = Settings(lanes=2, batch_entries=5, lease_s=4.0, lease_margin_s=1.0)
@@ -212,6 +214,7 @@ def _wrong(log: Log, told: Told, answers: dict[Key, set[int]]) -> list[str]:
 @pytest.fixture(autouse=True)
 def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writers, "boot_clock", lambda: asyncio.get_running_loop().time())
+    monkeypatch.setattr(tracing, "_TRACER", NoOpTracer())  # a real one draws from the dice that the jitter comes from
     for module in (writers, __import__("tidings.message.lanes", fromlist=["_log"])):
         monkeypatch.setattr(module, "_log", Silent())
 

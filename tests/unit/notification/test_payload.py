@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from tidings.contracts.events import LogEvent
 from tidings.notification.decide import Chat
-from tidings.notification.payload import ReadPush, message_push, text_of
+from tidings.notification.payload import MessagePush, ReadPush, message_push
 
 EVENT = LogEvent(
     chat_id="c",
@@ -42,9 +42,17 @@ def test_read() -> None:
     "content", [b"null", b'{"kind":"from.the.future"}', b'{"kind":"text"}', b"7", b'{"kind":"notice","event":"x"}']
 )
 def test_what_cannot_be_shown_has_no_text(content: bytes) -> None:
-    assert text_of(Raw(b'{"content":' + content + b"}")) is None
+    payload = pushed(content)
+    assert (payload.text, payload.kind) == (None, msgspec.UNSET)
 
 
-def test_a_photo_says_so() -> None:
-    media = '{"kind":"image","mediaId":"0190f0a0-0000-7000-8000-000000000000","width":1,"height":1}'
-    assert text_of(Raw(f'{{"content":{media}}}'.encode())) == "Photo"
+def test_a_photo_says_so_and_what_it_is() -> None:
+    media = b'{"kind":"image","mediaId":"0190f0a0-0000-7000-8000-000000000000","width":1,"height":1}'
+    payload = pushed(media)
+    assert (payload.text, payload.kind) == ("Photo", "image")
+    assert b'"kind":"image"' in msgspec.json.encode(payload)
+
+
+def pushed(content: bytes) -> MessagePush:
+    event = msgspec.structs.replace(EVENT, frame=Raw(b'{"content":' + content + b"}"))
+    return message_push(event, Chat("c", "direct", "", ()), "Ann", 3)

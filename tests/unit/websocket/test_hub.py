@@ -9,7 +9,7 @@ from tidings.websocket.hub import Hub
 class Socket:
     def __init__(self, number: str, user_id: str) -> None:
         self.id, self.user_id = number, user_id
-        self.watching: set[str] = set()
+        self.watching: dict[str, Any] = {}
         self.told = 0
 
     def send(self, _: bytes, *, light: bool = False) -> None:

@@ -66,7 +66,7 @@ class Socket:
 
     def __init__(self, number: int, user_id: str) -> None:
         self.id, self.user_id, self.session_id = f"{number}", user_id, f"{number}"
-        self.watching: set[str] = set()
+        self.watching: dict[str, Any] = {}
         self.is_ready, self.missed = False, False
 
     def ready(self, _: bytes) -> None:
