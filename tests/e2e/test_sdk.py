@@ -70,6 +70,31 @@ async def test_two_clients_talk_with_ticks_changes_and_reactions(system: System,
         assert await anna.pending() == 0
 
 
+async def test_a_group_has_read_it_when_the_last_one_has(system: System) -> None:
+    async with Client(system.base_url) as anna, Client(system.base_url) as ben, Client(system.base_url) as cora:
+        await sign_in(system, anna, new_phone())
+        readers = [await sign_in(system, client, new_phone()) for client in (ben, cora)]
+        chat_id = await anna.create_group("Readers", readers)
+        sent = await anna.sent(await anna.send(chat_id, "hello"))
+        assert sent.seq is not None
+
+        async def others() -> tuple[int, int]:
+            found = await anna.chat(chat_id)
+            assert found is not None
+            return found.others_delivered_seq, found.others_read_seq
+
+        async def become(delivered: bool, read: bool) -> bool:
+            return [found >= (sent.seq or 0) for found in await others()] == [delivered, read]
+
+        await eventually(lambda: become(True, False))
+        await ben.read(chat_id, sent.seq)
+        answer = await ben.sent(await ben.send(chat_id, "I did"))  # its receipt is on its way before
+        await eventually(lambda: held(anna, chat_id, "hello", "I did"))
+        assert (await others())[1] == 0
+        await cora.read(chat_id, answer.seq or 0)
+        await eventually(lambda: become(True, True))
+
+
 async def test_what_is_written_offline_is_sent_once_by_the_next_program(system: System, tmp_path: Path) -> None:
     async with Client(system.base_url, tmp_path / "a") as anna:
         await sign_in(system, anna, new_phone())

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidings.cli.options import DEFAULT_DATA_DIR, DataDir, fail
+from tidings.cli.options import DEFAULT_DATA_DIR, DataDir, fail, write_command
 from tidings.devstack.state import is_owned
 
 
@@ -21,7 +21,7 @@ def reset(
     if not (folder / "lock").exists():
         fail(f"{folder} is not a data directory of Tidings; it is left alone.")
     if is_owned(folder):
-        fail("it is running; `tidings down` first.")
+        fail(f"it is running; `{write_command('down', data_dir=data_dir)}` first.")
     if not yes and not typer.confirm(f"Delete everything in {folder}? It cannot be brought back.", default=False):
         print("Nothing was deleted.")
         raise typer.Exit(1)

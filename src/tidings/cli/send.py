@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from tidings.cli import profiles
-from tidings.cli.options import fail
+from tidings.cli import profiles, servers
+from tidings.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from tidings.client import ApiError, Client
 from tidings.contracts import ids
 
 
 def send(
+    context: typer.Context,
     to: Annotated[str, typer.Argument(help="A phone number (+49...), a chat's id, or `me` for notes to oneself.")],
     text: Annotated[str, typer.Argument(help="What to say; `-` reads it from standard input.")] = "",
     file: Annotated[Path | None, typer.Option("--file", help="A picture or document; TEXT is its caption.")] = None,
@@ -22,7 +23,8 @@ def send(
         str, typer.Option("--id", help="An id of your own: the same one is stored once, however often it is sent.")
     ] = "",
     profile: profiles.Profile = "default",
-    url: profiles.Url = "",
+    url: servers.Url = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Send a message and print its id. Ends with 0 only when the server has stored it."""
     said = sys.stdin.read() if text == "-" else text
@@ -30,16 +32,17 @@ def send(
         fail("there is nothing to send: give a TEXT or --file")
     if file is not None and not file.is_file():
         fail(f"{file} is not a file")
+    server = profiles.find_server_of(profile, servers.read_asked(context, url, data_dir))
     try:
-        print(asyncio.run(_send(to, said, file, message_id or ids.new_id(), profile, url)))
+        print(asyncio.run(_send(to, said, file, message_id or ids.new_id(), server)))
     except ApiError as problem:
-        profiles.refused(problem)
+        servers.refuse(problem, server)
 
 
-async def _send(to: str, text: str, file: Path | None, client_msg_id: str, profile: str, url: str) -> str:
-    client = profiles.open_client(profile, url, own_store=False)
+async def _send(to: str, text: str, file: Path | None, client_msg_id: str, server: servers.Server) -> str:
+    client = profiles.open_client(server, own_store=False)
     try:
-        profiles.must_be_signed_in(client, profile)
+        profiles.require_sign_in(client, server)
         chat_id = await _chat(client, to)
         content = {"kind": "text", "text": text} if file is None else await upload(client, file, text)
         body = {"clientMsgId": client_msg_id, "content": content}

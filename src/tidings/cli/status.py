@@ -39,7 +39,6 @@ def _show(system: SystemState) -> None:
     table.add_column("state")
     for heading in ("pid", "restarts", "port", "memory"):
         table.add_column(heading, justify="right")
-    table.add_column("")
     total = 0
     for process in system.processes:
         total += process.memory_bytes or 0
@@ -51,10 +50,13 @@ def _show(system: SystemState) -> None:
             str(process.restarts),
             str(next(iter(process.ports.values()), "-")),
             _megabytes(process.memory_bytes),
-            process.reason or "",
         )
     console = Console()
     console.print(table)
+    # Below, not in a column: there the end is cut in a narrow terminal, and the end is the error.
+    reasons = [f"{process.name}: {process.reason}" for process in system.processes if process.reason]
+    if reasons:
+        console.print("", *reasons, sep="\n", highlight=False, markup=False, soft_wrap=True)
     console.print(f"\n{system.url}   data in {system.data_dir}   {_megabytes(total)} in all", highlight=False)
 
 

@@ -5,12 +5,13 @@ import shlex
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tidings.cli.options import DEFAULT_DATA_DIR, DataDir, fail
+from tidings.cli.options import DEFAULT_DATA_DIR, DataDir, fail, write_command
 from tidings.devstack.binaries import BinaryMissingError
 from tidings.devstack.logfiles import last_lines, log_path
 from tidings.devstack.plan import Plan, PlanError, Request
@@ -20,9 +21,10 @@ from tidings.devstack.stores.postgres import PostgresUnavailableError
 from tidings.devstack.system import run_system
 from tidings.platform.settings import SettingsError
 
+ALL_UP = "Tidings is up"
 DETACH_TIMEOUT_S = 180.0
 DETACH_POLL_S = 0.1
-EXPECTED = (AlreadyRunningError, PortTakenError, PlanError, SettingsError, BinaryMissingError, PostgresUnavailableError)
+EXPECTED = (AlreadyRunningError, PlanError, SettingsError, BinaryMissingError, PostgresUnavailableError)
 
 
 def up(
@@ -33,7 +35,9 @@ def up(
     ] = "127.0.0.1",
     scale: Annotated[str, typer.Option(help="Several instances of a service, as in websocket=2,message=2.")] = "",
     only: Annotated[str, typer.Option(help="`stores`: start the five stores alone.")] = "",
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once all is ready, and go on behind.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once all is ready, and go on behind; 1 if it is not.")
+    ] = False,
     print_env: Annotated[
         bool, typer.Option("--print-env", help="Print the environment that reaches the stores, as `export` lines.")
     ] = False,
@@ -65,6 +69,9 @@ def up(
 
     try:
         asyncio.run(run_system(request, _report, announce))
+    except PortTakenError as taken:
+        another = write_command(f"up --port {port + 1}", data_dir=request.data_dir)
+        fail(f"{taken} Choose another with --port, for example: {another}")
     except EXPECTED as problem:
         fail(problem)
 
@@ -74,20 +81,20 @@ def _report(name: str, what: str) -> None:
 
 
 def _summary(url: str, request: Request, ready: bool, took_s: float) -> str:
-    head = "Tidings is up" if ready else "Tidings runs, but not everything in it does (see above, and `tidings status`)"
-    option = (
-        "" if request.data_dir == DEFAULT_DATA_DIR.absolute() else f" --data-dir {shlex.quote(str(request.data_dir))}"
-    )
+    write = partial(write_command, data_dir=request.data_dir)
+    part = f"Tidings runs, but not everything in it does (see above, and `{write('status')}`)"
+    head = ALL_UP if ready else part
     lines = [f"  {head} after {took_s:.1f} s.", ""]
     if not request.only_stores:
         lines += [f"  Address   {url}"]
     lines += [f"  Data      {request.data_dir}   (logs in {request.data_dir / 'logs'})"]
     if not request.only_stores:
-        lines += ["  Sign in   in a browser or with `tidings chat`; `tidings code PHONE` shows the code of any number"]
-        lines += ["  Try       `tidings demo` fills it with people who talk"]
+        lines += [f"  Sign in   in a browser or with: {write('chat')}"]
+        lines += [f"  The code  of any number:        {write('code PHONE')}"]
+        lines += [f"  Try       people who talk:      {write('demo')}"]
     lines += [
-        f"  Look      tidings status{option} · tidings logs -f{option}",
-        f"  Stop      Ctrl-C, or tidings down{option}",
+        f"  Look      {write('status')} · {write('logs -f')}",
+        f"  Stop      Ctrl-C, or {write('down')}",
     ]
     return "\n".join(lines)
 
@@ -124,19 +131,26 @@ def _detach(request: Request, scale: str, print_env: bool) -> None:
         child = subprocess.Popen(  # noqa: S603  this same command
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    _await_announcement(child, log, began)
+    all_up = _await_announcement(child, log, began)
     if print_env:
         _print_env(load_state(request.data_dir))
+    if not all_up:
+        raise typer.Exit(1)
 
 
-def _await_announcement(child: "subprocess.Popen[bytes]", log: Path, began: int) -> None:
+def _await_announcement(child: "subprocess.Popen[bytes]", log: Path, began: int) -> bool:
+    """Wait for what it has to say, and print it. Answers whether all is up; if not, everything is printed that it said
+    on the way, which holds the reasons."""
     deadline = time.monotonic() + DETACH_TIMEOUT_S
-    while time.monotonic() < deadline:
+    while True:
         said = log.read_bytes()[began:].decode(errors="replace")
         if "\n  Stop      " in said:
-            print(said[said.index("\n  Tidings") :].rstrip().replace("Ctrl-C, or ", "") + "\n", flush=True)
-            return
+            summary = said.index("\n  Tidings")
+            all_up = said.startswith(ALL_UP, summary + 3)
+            print(said[summary if all_up else 0 :].rstrip().replace("Ctrl-C, or ", "") + "\n", flush=True)
+            return all_up
         if child.poll() is not None:
             fail(said.strip().removeprefix("tidings: ") or f"ended with code {child.returncode}")
+        if time.monotonic() > deadline:
+            fail("\n".join([f"not ready after {DETACH_TIMEOUT_S:.0f} s; the end of {log}:", *last_lines(log, 15)]))
         time.sleep(DETACH_POLL_S)
-    fail("\n".join([f"not ready after {DETACH_TIMEOUT_S:.0f} s; the end of {log}:", *last_lines(log, 15)]))

@@ -1,7 +1,7 @@
 """The Python SDK: a messenger's client as a library. `Client` is the whole of it; docs/sdk.md shows how it is used."""
 
 from tidings.client.client import Client
-from tidings.client.events import Changed, Connected, Event, SignedOut, Told
+from tidings.client.events import Changed, Connected, Event, Missed, SignedOut, Told
 from tidings.client.rows import ChatRow, Message
 from tidings.client.store import StoreInUseError
 from tidings.contracts.errors import ApiError
@@ -16,6 +16,7 @@ __all__ = [
     "Connected",
     "Event",
     "Message",
+    "Missed",
     "SignedOut",
     "StoreInUseError",
     "Told",

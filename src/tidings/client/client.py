@@ -71,7 +71,7 @@ class Client:
         return self.api.session.user_id if self.api.session is not None else ""
 
     async def request_code(self, phone: str) -> Json:
-        """Have a code sent. Answers `{expiresIn, resendAfter}` in seconds."""
+        """Have a code sent. Answers `{expiresIn, resendAfter}` in seconds, and `delivery`: `sms` or `shown`."""
         return await self.api.call("POST", "/auth/request-otp", {"phone": phone}, signed=False)
 
     async def sign_in(self, phone: str, code: str, device_name: str = "Tidings for Python") -> str:
@@ -254,7 +254,8 @@ class Client:
         return self._engine.settled
 
     async def events(self) -> AsyncIterator[e.Event]:
-        """What happens from now on. A slow listener loses the oldest events, and nothing of the store."""
+        """What happens from now on. A slow listener loses the oldest events and is told so (`Missed`); the store has
+        it all."""
         listener = e.Listener()
         self._listeners.add(listener)
         try:

@@ -24,6 +24,8 @@ CALLS_AT_ONCE: Final = 6
 INPUTS: Final = 1_000  # that wait; who hands in more waits too
 STEPS: Final = 100  # in one transaction
 PAGE: Final = 500
+OTHERS_EVERY_S: Final = 1.0  # a group is asked at most so often how far its slowest member is
+OTHERS_AGAIN_S: Final = 5.0  # after no answer
 
 T = TypeVar("T")
 
@@ -42,6 +44,8 @@ class Engine:
         self._running: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._told_state = (False, False)
+        self._marked: set[str] = set()  # chats in which somebody got further
+        self._mark = asyncio.Event()
 
     @property
     def online(self) -> bool:
@@ -103,6 +107,7 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._connect())
+            tasks.create_task(self._follow_others())
             started.set()
             while True:
                 await self._turn([await self._inputs.get()])
@@ -180,6 +185,36 @@ class Engine:
 
     async def _received(self, frame: Json) -> None:
         await self._take(m.Frame(frame=frame))
+        if frame["type"] == "message.status.updated" and frame["userId"] != self._store.user_id:
+            self._marked.add(frame["chatId"])
+            self._mark.set()
+
+    async def _follow_others(self) -> None:
+        """A receipt of a group tells of one member; a tick says what all have done."""
+        wait_s = OTHERS_EVERY_S
+        while True:
+            await self._mark.wait()
+            await asyncio.sleep(wait_s)  # what comes meanwhile is asked about together
+            self._mark.clear()
+            marked, self._marked = self._marked, set()
+            wait_s = OTHERS_EVERY_S
+            for chat_id in marked:
+                try:
+                    await self._ask_others(chat_id)
+                except ApiError as problem:
+                    if problem.status < 500 and problem.status != 429:  # left, or signed out
+                        continue
+                    wait_s = OTHERS_AGAIN_S
+                    self._marked.add(chat_id)
+                    self._mark.set()
+
+    async def _ask_others(self, chat_id: str) -> None:
+        if not await self.on_store(lambda: self._store.awaits_others(chat_id)):
+            return
+        chat = await self._api.get(f"/chats/{chat_id}")
+        read, delivered = chat["othersReadSeq"], chat["othersDeliveredSeq"]
+        if await self.on_store(lambda: self._store.set_others(chat_id, read, delivered)):
+            self._tell(e.Changed(frozenset({chat_id})))
 
     async def _lost(self, reason: str) -> None:
         await self._take(m.Closed())

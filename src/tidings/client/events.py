@@ -31,21 +31,27 @@ class Told(msgspec.Struct, frozen=True):
     frame: Json
 
 
+class Missed(msgspec.Struct, frozen=True):
+    """Events before this one were dropped, since nobody listened for too long: anything may have changed."""
+
+
 class SignedOut(msgspec.Struct, frozen=True):
     """The session is over: it was ended from another device, or reused."""
 
 
-Event = Changed | Connected | Told | SignedOut
+Event = Changed | Connected | Told | Missed | SignedOut
 
 
 class Listener:
-    """Events for one reader. Bounded: the oldest go first."""
+    """Events for one reader. Bounded: the oldest go first, and that they did is told."""
 
     def __init__(self) -> None:
         self._kept: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._some = asyncio.Event()
+        self._dropped = False
 
     def add(self, event: Event) -> None:
+        self._dropped |= len(self._kept) == EVENTS_KEPT
         self._kept.append(event)
         self._some.set()
 
@@ -53,4 +59,7 @@ class Listener:
         while not self._kept:
             self._some.clear()
             await self._some.wait()
+        if self._dropped:
+            self._dropped = False
+            return Missed()
         return self._kept.popleft()

@@ -58,6 +58,7 @@ class ChatRow(msgspec.Struct, kw_only=True):
     read_seq: int  # one's own
     others_read_seq: int
     others_delivered_seq: int
+    notes: bool = False  # the chat with oneself
 
     @property
     def id(self) -> str:
@@ -65,8 +66,13 @@ class ChatRow(msgspec.Struct, kw_only=True):
 
     @property
     def title(self) -> str:
-        """The group's name, or the other's."""
-        return self.chat.name or (self.chat.peer.name if self.chat.peer else "") or "Notes to self"
+        """The group's name, or what the other is called."""
+        peer = self.chat.peer
+        if self.chat.name or self.notes:
+            return self.chat.name or "Notes to self"
+        if peer is None:  # the server could not ask who it is, just then
+            return "Someone"
+        return peer.name or ("Deleted account" if peer.deleted else peer.phone or "Someone")
 
 
 class _Content(msgspec.Struct):

@@ -3,11 +3,12 @@
 import io
 from typing import Any
 
+import msgspec
 from rich.console import Console
 
 from tidings.cli.chat import draw
 from tidings.client import Chat, ChatRow, Message
-from tidings.contracts.objects import ChatPermissions, ChatSettings
+from tidings.contracts.objects import ChatPermissions, ChatSettings, User
 
 AT = "2026-01-01T10:00:00.000Z"
 
@@ -73,3 +74,13 @@ def test_a_long_text_is_wrapped_inside_its_bubble() -> None:
     lines = shown(message(content={"kind": "text", "text": "word " * 60}), width=80).splitlines()
     assert len(lines) > 4
     assert max(len(line.strip()) for line in lines) <= int(80 * 0.72)
+
+
+def test_a_chat_is_called_by_who_is_in_it_and_ones_own_is_notes() -> None:
+    chat, nameless = row().chat, User(id="b", name="", phone="+49151", updated_at=AT)
+    direct = msgspec.structs.replace(chat, type="direct", name=None, peer=nameless)
+    assert msgspec.structs.replace(row(), chat=direct).title == "+49151"
+    assert msgspec.structs.replace(row(), chat=direct, notes=True).title == "Notes to self"
+    gone = msgspec.structs.replace(nameless, phone=None, deleted=True)
+    assert msgspec.structs.replace(row(), chat=msgspec.structs.replace(direct, peer=gone)).title == "Deleted account"
+    assert row().title == "G"

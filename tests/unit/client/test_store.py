@@ -54,6 +54,49 @@ def test_words_are_found_in_any_case_and_script(tmp_path: Path) -> None:
     store.close()
 
 
+def chat(**fields: object) -> m.Json:
+    whole: m.Json = {
+        "id": "c", "type": "direct", "name": None, "description": None, "avatar": None, "peer": None,
+        "memberCount": 2, "myRole": "member", "membership": "member", "joinedSeq": 1, "leftSeq": None, "lastSeq": 0,
+        "lastMessage": None, "unreadCount": 0, "mentionCount": 0, "readSeq": 0, "deliveredSeq": 0, "othersReadSeq": 0,
+        "othersDeliveredSeq": 0, "settings": {}, "permissions": {}, "disappearingSeconds": None,
+        "pinnedMessageIds": [], "createdAt": AT, "updatedAt": AT,
+    }  # fmt: skip
+    return whole | fields
+
+
+def test_what_is_not_stored_yet_is_last_and_the_newest_are_found_by_an_index() -> None:
+    store = Store(None)
+    store.begin("me")
+    store.apply([m.PutMessage(message=message(seq)) for seq in (2, 1, 3)])
+    for key in ("one", "two"):
+        store.apply(
+            [m.PutOptimistic(chat_id="c", client_msg_id=key, content={}, created_at=AT, reply_to=None, mentions=[])]
+        )
+    asked: list[str] = []
+    store._db.set_trace_callback(asked.append)
+    found = [[row.seq or row.client_msg_id for row in store.messages("c", limit=limit)] for limit in (1, 3, 9)]
+    assert found == [["two"], [3, "one", "two"], [1, 2, 3, "one", "two"]]
+    assert [row.seq for row in store.messages("c", before=3, limit=9)] == [1, 2]
+    store._db.set_trace_callback(None)
+    for query in asked:
+        plan = [row["detail"] for row in store._db.execute(f"EXPLAIN QUERY PLAN {query}")]
+        assert len(plan) == 1, plan
+        assert plan[0].startswith("SEARCH messages USING INDEX"), plan
+    store.close()
+
+
+def test_only_the_chat_with_oneself_is_notes() -> None:
+    store = Store(None)
+    store.begin("me")
+    unknown = chat()
+    store.apply([m.PutChat(chat=unknown)])
+    assert [(row.notes, row.title) for row in store.chats()] == [(False, "Someone")]
+    store.apply([m.PutChat(chat=unknown | {"peer": {"id": "me", "name": "Ada", "updatedAt": AT}})])
+    assert [(row.notes, row.title) for row in store.chats()] == [(True, "Notes to self")]
+    store.close()
+
+
 def test_what_a_killed_program_committed_is_there(tmp_path: Path) -> None:
     program = """
 import sys

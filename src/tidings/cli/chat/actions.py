@@ -1,11 +1,12 @@
 """What a key does to the message under the cursor, and how chats begin."""
 
 import asyncio
+import mimetypes
 import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 from textual.widgets import TextArea
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from tidings.cli.chat.app import ChatApp
 
 LARGEST: Final = 128 * 1024 * 1024
+ENDINGS: Final = {
+    "audio/ogg": ".ogg",
+    "audio/webm": ".webm",
+    "audio/wav": ".wav",
+}  # rarely or not in the system's table
 QUICK: Final = ("👍", "❤️", "😂", "😮", "😢", "🙏")
 
 Action = Callable[["ChatApp", Message, str], Awaitable[None]]
@@ -80,7 +86,7 @@ async def info(app: "ChatApp", message: Message, _: str) -> None:
     for item in answer["items"]:
         read, got = item["readAt"], item["deliveredAt"]
         state = f"read {draw.day(read)} {draw.clock(read)}" if read else "delivered" if got else "not delivered yet"
-        text.append(f"{app.called(item['userId'])}  ").append(f"{state}\n", style="dim")
+        text.append(f"{app.name_person(item['userId'])}  ").append(f"{state}\n", style="dim")
     app.push_screen(Show("Who has it", text))
 
 
@@ -113,12 +119,8 @@ async def save(app: "ChatApp", message: Message, _: str) -> None:
 
 
 async def _save(app: "ChatApp", message: Message) -> Path:
-    body = await _body(app, message)
-    content = message.content or {}
-    endings = {"image": ".jpg", "sticker": ".webp", "voice": ".ogg", "audio": ".ogg", "video": ".mp4"}
-    name = Path(
-        str(content.get("fileName") or f"tidings-{message.seq}{endings.get(str(content.get('kind')), '')}")
-    ).name
+    media, body = await _file(app, message)
+    name = file_name(message.content or {}, media, message.seq)
     folder = Path.home() / "Downloads"
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     place = folder / name
@@ -130,14 +132,25 @@ async def _save(app: "ChatApp", message: Message) -> Path:
     return place
 
 
+def file_name(content: dict[str, Any], media: dict[str, Any], seq: int | None) -> str:
+    """What a file is saved as: its own name, else one of ours; without an ending it gets that of its type."""
+    name = Path(str(content.get("fileName") or media.get("fileName") or "")).name or f"tidings-{seq}"
+    kind = str(media.get("mimeType", ""))
+    return name if Path(name).suffix else name + (ENDINGS.get(kind) or mimetypes.guess_extension(kind) or "")
+
+
 async def _body(app: "ChatApp", message: Message) -> bytes:
+    return (await _file(app, message))[1]
+
+
+async def _file(app: "ChatApp", message: Message) -> tuple[dict[str, Any], bytes]:
     media_id = (message.content or {}).get("mediaId")
     if media_id is None:
         raise ApiError("not_found", "There is no file in this message")
     media = await app.client.api.get(f"/media/{media_id}")
     if media["url"] is None:
         raise ApiError("unavailable", "The file is not ready yet")
-    return await app.client.api.download(media["url"], LARGEST)
+    return media, await app.client.api.download(media["url"], LARGEST)
 
 
 async def vote(app: "ChatApp", message: Message, character: str) -> None:

@@ -16,7 +16,8 @@ from textual.widgets.option_list import Option, OptionDoesNotExist
 
 from tidings.cli.chat import actions, draw
 from tidings.cli.chat.dialogs import HELP, Find, Show, SignIn
-from tidings.client import ApiError, Changed, ChatRow, Client, Connected, Message, SignedOut, Told
+from tidings.cli.servers import Server
+from tidings.client import ApiError, Changed, ChatRow, Client, Connected, Message, Missed, SignedOut, Told
 
 PAGE: Final = 60
 TYPING_S: Final = 6.0
@@ -60,9 +61,10 @@ class ChatApp(App[None]):
         Binding("ctrl+q", "quit", "Quit", priority=True),
     ]
 
-    def __init__(self, client: Client, phone: str = "") -> None:
+    def __init__(self, client: Client, phone: str = "", server: Server | None = None) -> None:
         super().__init__()
         self.client = client
+        self._server = server or Server(client.api.base_url)
         self._phone = phone
         self.row: ChatRow | None = None  # the open chat
         self.rows: list[ChatRow] = []
@@ -98,7 +100,7 @@ class ChatApp(App[None]):
         self._painter()
         self.query_one("#chats").focus()
         if not self.client.user_id:
-            self.push_screen(SignIn(self.client, self._phone))
+            self.push_screen(SignIn(self.client, self._phone, self._server))
         self.repaint()
 
     async def on_unmount(self) -> None:
@@ -114,7 +116,7 @@ class ChatApp(App[None]):
     async def _live(self) -> None:
         async for event in self.client.events():
             match event:
-                case Changed():
+                case Changed() | Missed():
                     self.repaint()
                 case Connected(online=online, settled=settled, reason=reason):
                     self._reason = "" if online else reason or self._reason
@@ -127,7 +129,7 @@ class ChatApp(App[None]):
                     self._told(frame)
                 case SignedOut():
                     self.notify("This session was ended. Sign in again.", severity="warning")
-                    self.push_screen(SignIn(self.client, ""))
+                    self.push_screen(SignIn(self.client, "", self._server))
 
     def _told(self, frame: dict[str, Any]) -> None:
         match frame["type"]:
@@ -195,7 +197,7 @@ class ChatApp(App[None]):
     def _chat_option(self, row: ChatRow) -> Any:
         draft = self._drafts.get(row.id, "") if self.row is None or self.row.id != row.id else ""
         online = row.chat.peer is not None and self._there.get(row.chat.peer.id, (False, None))[0]
-        return draw.chat_row(row, self.called, self.client.user_id, self._typers(row), online, draft)
+        return draw.chat_row(row, self.name_person, self.client.user_id, self._typers(row), online, draft)
 
     def _typers(self, row: ChatRow) -> str:
         people = list(self._typing.get(row.id, {}))
@@ -203,7 +205,7 @@ class ChatApp(App[None]):
             return ""
         if row.chat.type == "direct":
             return "typing …"
-        return f"{', '.join(self.called(person) for person in people[:2])} typing …"
+        return f"{', '.join(self.name_person(person) for person in people[:2])} typing …"
 
     def _paint_title(self) -> None:
         title = self.query_one("#title", Static)
@@ -222,8 +224,10 @@ class ChatApp(App[None]):
             return "You are no longer a member of this group"
         if row.chat.type == "group":
             return f"{row.chat.member_count} members"
-        if row.chat.peer is None:
+        if row.notes:
             return "Notes only you see"
+        if row.chat.peer is None:
+            return ""
         online, seen = self._there.get(row.chat.peer.id, (False, None))
         return "online" if online else f"last seen {draw.day(seen)} {draw.clock(seen)}" if seen else ""
 
@@ -272,12 +276,12 @@ class ChatApp(App[None]):
             if first and before is not None:
                 options.append(Option(Text(""), disabled=True))
             assert self.row is not None  # noqa: S101
-            shown = draw.bubble(message, self.row, self.called, self.client.user_id, first=first, width=width)
+            shown = draw.bubble(message, self.row, self.name_person, self.client.user_id, first=first, width=width)
             options.append(Option(shown, id=key_of(message)))
             before = message
         return options
 
-    def called(self, user_id: str | None) -> str:
+    def name_person(self, user_id: str | None) -> str:
         """What a person is called; asked for once when it is not known here."""
         if user_id == self.client.user_id:
             return "You"
@@ -286,7 +290,7 @@ class ChatApp(App[None]):
         if user_id not in self._names and user_id not in self._asked:
             self._asked.add(user_id)
             self._find_name(user_id)
-        return draw.clean(self._names.get(user_id, "…"))
+        return self._names.get(user_id, "…")
 
     @work
     async def _find_name(self, user_id: str) -> None:
@@ -297,9 +301,7 @@ class ChatApp(App[None]):
             except ApiError:
                 self._asked.discard(user_id)  # again at the next paint that needs it
                 return
-        self._names[user_id] = (
-            person.name or "Deleted account" if person.deleted else person.name or person.phone or "…"
-        )
+        self._names[user_id] = draw.name_of(person)
         self.repaint()
 
     # -- moving about ---------------------------------------------------------------------------------------
@@ -396,7 +398,7 @@ class ChatApp(App[None]):
             if wanted in row.title.casefold()
         ][:8]
         for message in await self.client.find(wanted, limit=20) if wanted else []:
-            line = Text(f"{self.called(message.sender_id)}: ", style="dim")
+            line = Text(f"{self.name_person(message.sender_id)}: ", style="dim")
             line.append(draw.clean(draw.summary(message)), style="not dim")
             found.append((f"message:{message.message_id}", line))
         return found
@@ -444,7 +446,7 @@ class ChatApp(App[None]):
         shown = self.editing or self.replying
         context.set_class(shown is not None, "shown")
         if shown is not None:
-            what = "Edit" if self.editing else f"Reply to {self.called(shown.sender_id)}"
+            what = "Edit" if self.editing else f"Reply to {self.name_person(shown.sender_id)}"
             context.update(
                 Text(f"{what}: {draw.clean(draw.summary(shown))}   Esc cancels", no_wrap=True, overflow="ellipsis")
             )

@@ -4,6 +4,7 @@ import asyncio
 import io
 from typing import Any, ClassVar, Final
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -13,6 +14,8 @@ from textual.widgets import Button, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 from textual_image.widget import Image as PictureWidget
 
+from tidings.cli import profiles
+from tidings.cli.servers import Server
 from tidings.client import ApiError, Client
 
 HELP: Final = """\
@@ -37,17 +40,17 @@ HELP: Final = """\
 class SignIn(Screen[None]):
     """Phone number, then code."""
 
-    def __init__(self, client: Client, phone: str) -> None:
+    def __init__(self, client: Client, phone: str, server: Server) -> None:
         super().__init__()
-        self._client, self._phone = client, phone
+        self._client, self._phone, self._server = client, phone, server
 
     def compose(self) -> ComposeResult:
         with Center(), Vertical(id="signin"):
             yield Static("[b]Tidings[/b]\n[dim]Sign in with your phone number[/dim]", id="brand")
             yield Input(self._phone, placeholder="+49 151 1234567", id="phone")
             yield Input(placeholder="6-digit code", id="code", max_length=6, disabled=True)
-            yield Label("", id="trouble")
-            yield Label(f"[dim]{self._client.api.base_url}[/dim]")
+            yield Label("", id="trouble", markup=False)
+            yield Label(Text(self._server.url, style="dim"))
 
     def on_mount(self) -> None:
         self.query_one("#phone", Input).focus()
@@ -63,11 +66,14 @@ class SignIn(Screen[None]):
         phone, code = self.query_one("#phone", Input), self.query_one("#code", Input)
         self._say("Asking for a code …")
         try:
-            await self._client.request_code(phone.value)
+            answer = await self._client.request_code(phone.value)
         except ApiError as problem:
             self._say(problem.detail)
             return
-        self._say(f"A code is on its way to {phone.value}. On a system without SMS: tidings code {phone.value}")
+        where = f"on its way to {phone.value}"
+        if answer.get("delivery") == "shown":
+            where = f"shown on the machine of the server: {self._server.write_code_command(_plain(phone.value))}"
+        self._say(f"The code is {where}")
         code.disabled = False
         code.focus()
 
@@ -75,6 +81,8 @@ class SignIn(Screen[None]):
     @work(exclusive=True)
     async def _enter(self) -> None:
         phone, code = self.query_one("#phone", Input), self.query_one("#code", Input)
+        if self._server.profile:
+            profiles.remember_server(self._server)
         try:
             await self._client.sign_in(phone.value, code.value.strip(), "terminal")
         except ApiError as problem:
@@ -85,6 +93,11 @@ class SignIn(Screen[None]):
 
     def _say(self, text: str) -> None:
         self.query_one("#trouble", Label).update(text)
+
+
+def _plain(phone: str) -> str:
+    """A number as a word of a command: people write it with spaces and dashes."""
+    return "".join(mark for mark in phone if mark in "+0123456789")
 
 
 class Ask(ModalScreen[str | None]):

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidings.client import ChatRow, Message
+from tidings.contracts.objects import User
 
 Names = Callable[[str | None], str]
 
@@ -30,6 +31,11 @@ NOTICES: Final = {
     "info.changed": "changed the group's details",
     "disappearing.changed": "changed disappearing messages",
 }
+
+
+def name_of(person: User) -> str:
+    """What a person is called."""
+    return clean(person.name or ("Deleted account" if person.deleted else person.phone or "Someone"))
 
 
 def clean(text: str) -> str:
@@ -83,12 +89,12 @@ def colour(user_id: str | None) -> str:
 
 def clock(at: str) -> str:
     """The time of day, here."""
-    return _local(at).strftime("%H:%M")
+    return local(at).strftime("%H:%M")
 
 
 def day(at: str) -> str:
     """The day, here: as people say it."""
-    then, today = _local(at).date(), datetime.now().astimezone().date()
+    then, today = local(at).date(), datetime.now().astimezone().date()
     if then == today:
         return "Today"
     if (today - then).days == 1:
@@ -96,7 +102,8 @@ def day(at: str) -> str:
     return then.strftime("%A") if (today - then).days < 7 else then.strftime("%d %B %Y")
 
 
-def _local(at: str) -> datetime:
+def local(at: str) -> datetime:
+    """A time on the wire, here."""
     return datetime.fromisoformat(at).astimezone()
 
 
@@ -142,7 +149,7 @@ def _last(row: ChatRow, names: Names, me: str, typing: str, draft: str) -> Text:
 def notice(message: Message, names: Names) -> str:
     """What happened, as a sentence."""
     content: dict[str, Any] = message.content or {}
-    people = ", ".join(names(user) for user in content.get("userIds") or [])
+    people = ", ".join("you" if (name := names(user)) == "You" else name for user in content.get("userIds") or [])
     sentence = NOTICES.get(str(content.get("event")), "changed something")
     return f"{names(content.get('actorId'))} {sentence.format(people=people)}"
 

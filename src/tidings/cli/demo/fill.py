@@ -25,6 +25,15 @@ def steps() -> int:
     return len(people.PEOPLE) + sum(len(found) for found in lines)
 
 
+async def reach(url: str) -> None:
+    """Raises ApiError when no system answers there."""
+    api = Api(url, SessionFile(None))
+    try:
+        await api.call("GET", "/config", signed=False)
+    finally:
+        await api.close()
+
+
 async def fill(url: str, say: Say) -> None:
     """Sign everyone in and let them talk. Raises ApiError."""
     everyone: list[Api] = []
