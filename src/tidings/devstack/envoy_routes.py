@@ -42,7 +42,13 @@ def routes(site: Site) -> list[Json]:
     # No path matches CONNECT, and without a route of its own it would wait for the end of its body.
     tunnel: Json = {"match": {"connect_matcher": {}}, "direct_response": {"status": 404}}
     nothing: Json = {"match": {"prefix": "/"}, "direct_response": {"status": 404}}
-    return [*served, *(route | _without(policy=True, buffer=True) for route in (tunnel, nothing))]
+    # Two Host headers, which Envoy joins; one of them may be what somebody before us went by (RFC 9112, 3.2).
+    two_hosts: Json = {
+        "match": {"prefix": "/", "headers": [{"name": ":authority", "string_match": {"contains": ","}}]},
+        "direct_response": {"status": 400},
+    }
+    two_hosts, tunnel, nothing = (route | _without(policy=True, buffer=True) for route in (two_hosts, tunnel, nothing))
+    return [two_hosts, *served, tunnel, nothing]
 
 
 def _api(match: Json, cluster: str, site: Site) -> Json:

@@ -31,12 +31,21 @@ def rotate(path: Path, cap_bytes: int = CAP_BYTES) -> bool:
     return True
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """The last `count` lines, without reading the whole file."""
+def size_of(path: Path) -> int:
+    """In bytes; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def last_lines(path: Path, count: int, since: int = 0) -> list[str]:
+    """The last `count` lines, without reading the whole file. `since`: of those after so many bytes; a file that is
+    shorter by now was emptied meanwhile."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL_BYTES))
+            file.seek(max(since if since <= size else 0, size - TAIL_BYTES))
             text = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []

@@ -11,14 +11,24 @@ from typing import Annotated
 
 import msgspec
 
+from tidings.auth.settings import Settings as AuthSettings
+from tidings.auth.settings import check as check_auth
+from tidings.chat.settings import Settings as ChatSettings
+from tidings.contracts.limits import Limits, Rates
 from tidings.devstack import envoy
 from tidings.devstack.envoy_parts import Site
 from tidings.devstack.ports import LOOPBACK, Ports
 from tidings.devstack.process import Group, Process
 from tidings.devstack.stores import Store, mongo, nats, postgres, seaweed, valkey
 from tidings.devstack.stores.wire import http_status
+from tidings.gateway.settings import Settings as GatewaySettings
+from tidings.media.settings import Settings as MediaSettings
+from tidings.message.settings import Settings as MessageSettings
+from tidings.notification.settings import Settings as NotificationSettings
 from tidings.platform import settings
 from tidings.platform.secrets import secret
+from tidings.user.settings import Settings as UserSettings
+from tidings.websocket.settings import Settings as WebsocketSettings
 
 
 @dataclass(frozen=True)
@@ -29,19 +39,20 @@ class Service:
     http_port: int  # the usual ones; others are chosen when these are taken
     grpc_port: int | None
     stores: tuple[str, ...]  # those it connects to as it starts
+    settings: type[settings.Common]
     ready_path: str = "/ready"
 
 
 SERVICES = (
-    Service("auth", 8081, 9081, ("postgres", "valkey")),
-    Service("user", 8082, 9082, ("postgres", "valkey", "nats")),
-    Service("chat", 8083, 9083, ("postgres", "valkey", "nats")),
-    Service("message", 8084, 9084, ("mongo", "valkey", "nats")),
-    Service("notification", 8085, None, ("valkey", "nats")),
-    Service("media", 8086, 9086, ("mongo", "nats", "seaweed")),
-    Service("websocket", 8087, None, ("valkey", "nats")),
+    Service("auth", 8081, 9081, ("postgres", "valkey"), AuthSettings),
+    Service("user", 8082, 9082, ("postgres", "valkey", "nats"), UserSettings),
+    Service("chat", 8083, 9083, ("postgres", "valkey", "nats"), ChatSettings),
+    Service("message", 8084, 9084, ("mongo", "valkey", "nats"), MessageSettings),
+    Service("notification", 8085, None, ("valkey", "nats"), NotificationSettings),
+    Service("media", 8086, 9086, ("mongo", "nats", "seaweed"), MediaSettings),
+    Service("websocket", 8087, None, ("valkey", "nats"), WebsocketSettings),
     # Its /ready tells of all services; that it is up itself is /health.
-    Service("gateway", 8088, 9088, ("valkey", "nats"), ready_path="/health"),
+    Service("gateway", 8088, 9088, ("valkey", "nats"), GatewaySettings, ready_path="/health"),
 )
 STORES = ("postgres", "mongo", "valkey", "nats", "seaweed")
 URL_SETTING = {
@@ -63,10 +74,13 @@ class Edge(settings.Common, kw_only=True, frozen=True):
     body_timeout_s: settings.Seconds = 30.0
 
 
-class _Sms(msgspec.Struct, frozen=True):
-    """The one setting of auth that decides whether a system may be opened to the network."""
-
-    sms_provider: str = "dev"
+# The settings of every section that any process reads.
+KINDS: Mapping[str, type[msgspec.Struct]] = {
+    "edge": Edge,
+    "limits": Limits,
+    "rates": Rates,
+    **{service.name: service.settings for service in SERVICES},
+}
 
 
 class PlanError(Exception):
@@ -98,6 +112,7 @@ class Plan:
 def make_plan(request: Request, ports: Ports, given: Mapping[str, str] | None = None) -> Plan:
     """Choose ports, generate secrets, and list the processes. Raises PortTakenError, PlanError, SettingsError."""
     environ = os.environ if given is None else given
+    settings.refuse_unknown_variables(KINDS, environ)
     edge = settings.load(Edge, "edge", environ)
     stores = _stores(request.data_dir, ports, edge, environ)
     shared = _inherited(environ) | {"TIDINGS_DATA_DIR": str(request.data_dir)}
@@ -110,6 +125,7 @@ def make_plan(request: Request, ports: Ports, given: Mapping[str, str] | None = 
         shared |= _common(request, environ, url)
         instances = place_services(request.scale, ports)
         shared |= grpc_addresses(instances) | http_addresses(instances)
+        _check_settings(shared)
         processes += [_service_process(instance) for instance in instances]
         processes.append(_edge(request, edge, instances, shared, ports))
     return Plan(url, processes, shared, dict(ports.chosen))
@@ -164,6 +180,13 @@ def http_addresses(instances: Sequence[Instance]) -> dict[str, str]:
     return {"TIDINGS_GATEWAY_SERVICES": ",".join(f"{one.service.name}={LOOPBACK}:{one.http_port}" for one in others)}
 
 
+def _check_settings(environ: Mapping[str, str]) -> None:
+    """Read what every service will read, so that a wrong setting of one stops all before anything runs."""
+    for section, kind in KINDS.items():
+        settings.load(kind, section, environ)
+    check_auth(settings.load(AuthSettings, "auth", environ))
+
+
 def given_urls(environ: Mapping[str, str]) -> set[str]:
     """The stores whose URL is set, by environment or file: those are not started."""
     stated = settings.stated(settings.Common, "", environ)
@@ -184,7 +207,7 @@ def _stores(data_dir: Path, ports: Ports, edge: Edge, environ: Mapping[str, str]
 
 def _common(request: Request, environ: Mapping[str, str], url: str) -> dict[str, str]:
     exposed = request.listen not in (LOOPBACK, "localhost", "::1")
-    dev_sms = settings.load(_Sms, "auth", environ).sms_provider == "dev"
+    dev_sms = settings.load(AuthSettings, "auth", environ).sms_provider == "dev"
     if exposed and dev_sms and not request.insecure_dev:
         raise PlanError(
             f"--listen {request.listen} would open this system beyond this machine while sign-in codes are shown "

@@ -52,6 +52,7 @@ class Process:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 20.0  # a service drains for up to 15 s
     may_be_killed: bool = False  # after that: it has written everything and would only wait
+    leaves: Sequence[Path] = ()  # files it makes outside the data directory, needed by nobody once it has ended
 
 
 class Child:
@@ -113,6 +114,34 @@ class Child:
         """Once it has ended: end what is left of its process group, such as workers of a killed service."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Left:
+    """One very file that a process made: at the same path there may be another's later."""
+
+    path: Path
+    device: int
+    inode: int
+
+
+def find_left(process: Process) -> list[Left]:
+    """Once it is ready: the files it has made outside the data directory."""
+    found = []
+    for path in process.leaves:
+        with contextlib.suppress(OSError):  # not made, or in a folder of another user
+            status = path.lstat()
+            found.append(Left(path, status.st_dev, status.st_ino))
+    return found
+
+
+def clear_away(left: Sequence[Left]) -> None:
+    """Once it has ended: remove what it left, and nothing that took its place."""
+    for file in left:
+        with contextlib.suppress(OSError):  # gone already, or of another user in a folder all share
+            status = file.path.lstat()
+            if (status.st_dev, status.st_ino) == (file.device, file.inode):
+                file.path.unlink()
 
 
 def die_with_parent() -> Callable[[], None]:

@@ -47,7 +47,7 @@ class SystemState(msgspec.Struct, kw_only=True, rename="camel"):
 def load_state(data_dir: Path) -> SystemState | None:
     try:
         return msgspec.json.decode((data_dir / "state.json").read_bytes(), type=SystemState)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, ValueError):  # not there, no JSON, no text, or no state
         return None
 
 

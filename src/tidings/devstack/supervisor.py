@@ -7,16 +7,19 @@ Each process has one task (`_keep`), which owns its `Slot`; everything else only
 import asyncio
 import contextlib
 import random
+import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tidings.devstack.logfiles import last_lines, log_path, rotate
+from tidings.devstack.last_words import last_words, readable
+from tidings.devstack.logfiles import last_lines, log_path, rotate, size_of
 from tidings.devstack.policy import RestartPolicy
-from tidings.devstack.process import Child, Group, Process, describe_exit
+from tidings.devstack.process import Child, Group, Left, Process, clear_away, describe_exit, find_left
 from tidings.devstack.state import ProcessState, memory_of
+from tidings.platform.settings import WRONG_SETTINGS
 
 PROBE_INTERVAL_S = 0.05
 WATCH_INTERVAL_S = 2.0
@@ -24,7 +27,7 @@ REFUSALS_TO_RESTART = 3  # in a row
 ROTATE_INTERVAL_S = 5.0
 LINES_OF_A_FAILURE = 10
 HOLD_UP_S = 20.0
-WRONG_SETTINGS = 2  # exit code of a service that cannot run with its settings, at any time
+ASKED_TO = (-signal.SIGKILL, -signal.SIGTERM)  # exit codes of those that somebody ended: their logs do not know why
 STOP_ORDER = (Group.EDGE, Group.SERVICE, Group.STORE)
 
 Report = Callable[[str, str], None]  # name of the process, what happened
@@ -120,7 +123,7 @@ class Supervisor:
         needed = [self.slots[name] for name in slot.process.after if name in self.slots]
         await self._until_stopping(_all_settled(needed))
         # What hangs at its start, or waits for what never comes, holds up neither the others nor what `up` has to say.
-        asyncio.get_running_loop().call_later(HOLD_UP_S, slot.settled.set)
+        asyncio.get_running_loop().call_later(HOLD_UP_S, self._hold_up_no_longer, slot)
         while not self.stopping.is_set():
             if slot.lent.is_set():
                 await slot.returned.wait()
@@ -144,18 +147,22 @@ class Supervisor:
     async def _one_life(self, slot: Slot) -> tuple[str, bool]:
         """Start the process and stay until it has ended. Answers why it ended, and whether another start is vain."""
         process = slot.process
+        log = log_path(self._data_dir, process.name)
         began = time.monotonic()
         slot.state = "starting"
         try:
             await process.prepare()
             restarted = slot.restarts > 0 or self._used_before
             env = {**self._environ, "TIDINGS_SLOT_RESTARTED": "1"} if restarted else self._environ
-            slot.child = child = await Child.spawn(process, env, log_path(self._data_dir, process.name))
+            log_began = size_of(log)
+            slot.child = child = await Child.spawn(process, env, log)
         except Exception as error:
             return f"cannot be started: {error}", False
+        left: list[Left] = []
         try:
             reason = await self._wait_until_ready(slot, child)
             if reason is None:
+                left = find_left(process)
                 slot.state, slot.reason, slot.was_ready = "ready", None, True
                 took_s = time.monotonic() - began
                 port = next(iter(process.ports.values()), None)
@@ -163,10 +170,12 @@ class Supervisor:
                 self._report(process.name, f"ready in {took_s:.1f} s ({place})")
                 slot.settled.set()
                 reason = await self._until_it_ends(process, child)
+            reason = _with_last_words(reason, child, last_lines(log, LINES_OF_A_FAILURE, log_began))
             return reason, process.group == Group.SERVICE and child.returncode == WRONG_SETTINGS
         finally:
             await child.stop(process.stop_signal, process.stop_timeout_s)
             child.sweep()
+            clear_away(left)
 
     async def _until_it_ends(self, process: Process, child: Child) -> str:
         """Watch it until it has ended, or does not work any more. Answers which."""
@@ -205,13 +214,21 @@ class Supervisor:
             exited.cancel()
         return f"not ready after {process.start_timeout_s:.0f} s" + (f" ({last})" if last else "")
 
+    def _hold_up_no_longer(self, slot: Slot) -> None:
+        if slot.settled.is_set() or self.stopping.is_set():
+            return
+        words = last_words(last_lines(log_path(self._data_dir, slot.process.name), 1)) if slot.child else ""
+        slot.reason = f"still {slot.state} after {HOLD_UP_S:.0f} s" + (f": {words}" if words else "")
+        self._report(slot.process.name, f"{slot.reason}. It is not waited for any longer.")
+        slot.settled.set()
+
     def _give_up(self, slot: Slot, reason: str) -> None:
         name = slot.process.name
         slot.state = "given up"
         path = log_path(self._data_dir, name)
         self._report(name, f"given up, {reason}. The rest goes on. The end of {path}:")
         for line in last_lines(path, LINES_OF_A_FAILURE):
-            self._report(name, f"  | {line[:300]}")
+            self._report(name, f"  | {readable(line)}")
         slot.settled.set()
 
     async def _stop_all(self, tasks: dict[str, asyncio.Task[None]]) -> None:
@@ -253,6 +270,14 @@ class Supervisor:
             for path in (self._data_dir / "logs").glob("*.log"):
                 rotate(path)
             await asyncio.sleep(ROTATE_INTERVAL_S)
+
+
+def _with_last_words(reason: str, child: Child, log: Sequence[str]) -> str:
+    """Why it ended, with what this life of it wrote last."""
+    if child.returncode in ASKED_TO:
+        return reason
+    words = last_words(log, errors_only=child.returncode == 0)
+    return f"{reason}: {words}" if words else reason
 
 
 async def _refuses(process: Process) -> bool:

@@ -12,7 +12,7 @@ import psutil
 
 from tidings.devstack import control
 from tidings.devstack.plan import Plan, Request, make_plan
-from tidings.devstack.ports import Ports, PortTakenError
+from tidings.devstack.ports import Ports
 from tidings.devstack.state import ProcessState, SystemState, load_state, owned, save_state
 from tidings.devstack.stores import private_folder
 from tidings.devstack.supervisor import Report, Supervisor
@@ -35,12 +35,7 @@ async def run_system(request: Request, report: Report, announce: Callable[[Plan,
         if before:
             await _end_left_overs(before)
         ports = Ports(before.ports if before else None)
-        try:
-            plan = make_plan(request, ports)
-        except PortTakenError as taken:
-            raise PortTakenError(
-                f"{taken} Choose another with --port, for example: tidings up --port {request.port + 1}"
-            ) from None
+        plan = make_plan(request, ports)
         supervisor = Supervisor(plan.processes, plan.environ, request.data_dir, report, used_before=before is not None)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,6 +236,9 @@ async def test_request_id_is_kept_or_made_and_returned_once(edge: Edge) -> None:
     assert kept.headers.get_list("x-request-id") == ["mine-1"]
     assert kept.json()["headers"]["x-request-id"] == "mine-1"
     assert len((await edge.http.get("/api/v1/chats")).headers["x-request-id"]) == 36
+    refused = await edge.http.get("/api%2fv1/chats", headers={"x-request-id": "mine-2"})
+    assert (refused.status_code, refused.json()["requestId"]) == (400, "mine-2")
+    assert refused.headers.get_list("x-request-id") == ["mine-2"]
 
 
 HEAD = b"POST /api/v1/chats HTTP/1.1\r\nhost: x\r\n"
@@ -249,17 +253,65 @@ HEAD = b"POST /api/v1/chats HTTP/1.1\r\nhost: x\r\n"
         (b"GET /api%2fv1/chats HTTP/1.1\r\nhost: x\r\n\r\n", 400),
         (HEAD + b"content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (HEAD + b"content-length: 3\r\ncontent-length: 4\r\n\r\nabc", 400),
+        (HEAD + b"transfer-encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
         (b"GET /health HTTP/1.1\r\nhost: x\r\nslow: ", 408),
         (HEAD + b"content-length: 30\r\n\r\nabc", 408),
     ],
-    ids=["huge", "many", "underscore", "escaped slash", "CL and TE", "two CL", "slow header", "slow body"],
+    ids=["huge", "many", "underscore", "escaped slash", "CL and TE", "two CL", "odd TE", "slow header", "slow body"],
 )
 async def test_hostile_requests_are_refused_with_a_problem(edge: Edge, request_bytes: bytes, status: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
     writer.write(request_bytes)
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
     assert int(head.split()[1]) == status
-    assert b"application/problem+json" in head
+    told = dict(line.split(": ", 1) for line in head.decode().strip().split("\r\n")[1:])
+    assert told["content-type"] == "application/problem+json"
+    problem = json.loads(await reader.readexactly(int(told["content-length"])))
+    assert problem["status"] == status
+    # Also where Envoy had read no header yet that could bear an id.
+    assert uuid.UUID(problem["requestId"]) == uuid.UUID(told["x-request-id"])
+    writer.close()
+    await eventually(lambda: told["x-request-id"] in edge.access_log.read_text(), "the access log has it")
+
+
+ONE_FEED = b"GET /api/v1/chats HTTP/1.1\nhost: x\nx-a: b\nx-c: d\nconnection: close\n\n"
+FOLDED = HEAD + b"x-a: b\r\n authorization: Bearer x\r\n\tcontent-length: 9\r\nx-c: d\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "first"),
+    [
+        (ONE_FEED, "b"),
+        (ONE_FEED.replace(b"\n", b"\r\n").replace(b"b\r", b"b"), "b"),
+        (FOLDED, "b authorization: Bearer x\tcontent-length: 9"),
+    ],
+    ids=["bare LF", "one bare LF", "folded"],
+)
+async def test_what_a_lenient_parser_reads_is_written_anew(edge: Edge, request_bytes: bytes, first: str) -> None:
+    """Decision 10: one request of clean lines reaches the service, and no header that the client had not begun."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(request_bytes)
+    answered = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answered.count(b"HTTP/1.1 ") == 1
+    seen = json.loads(answered.partition(b"\r\n\r\n")[2])
+    headers = seen["headers"]
+    assert (headers["x-a"], headers["x-c"], headers["host"]) == (first, "d", "x")
+    assert "authorization" not in headers
+    assert headers.get("content-length", "0") == "0"
+    assert not {"\r", "\n"} & set("".join(headers.values()))
+    assert len(edge.policy.asked) == 1
+    assert edge.policy.asked[0].headers["x-a"] == first, "the policy is asked about what the service gets"
+
+
+@pytest.mark.parametrize("folded", [b"content-length: 3\r\n 0", b" y", b"x_a: b\r\n c"])
+async def test_a_fold_in_what_frames_a_request_is_refused(edge: Edge, folded: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(HEAD + folded + b"\r\n\r\nabc")
+    answered = await asyncio.wait_for(reader.read(), 5)
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert edge.policy.asked == []
     writer.close()
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from pymongo import AsyncMongoClient
 from redis.asyncio import Redis
-from tests.support.running import Stores, tidings_up
+from tests.support.running import Stores, System, tidings_up
 from tests.support.waiting import wait_until
 
 from tidings.devstack.state import is_owned, load_state
@@ -60,6 +60,26 @@ async def test_one_service_cannot_enter_anothers_database(stores: Stores) -> Non
     foreign = stores.postgres_url("chat").removesuffix("/tidings_chat") + "/tidings_auth"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(foreign)
+
+
+def test_seaweed_leaves_no_sockets_outside_the_data_directory(tmp_path: Path) -> None:
+    with tidings_up(tmp_path / "system", "--only", "stores"):
+        state = load_state(tmp_path / "system")
+        assert state is not None
+        ports = {name.removeprefix("s3-"): port for name, port in state.ports.items() if name.endswith("-grpc")}
+        sockets = [Path(f"/tmp/seaweedfs-{part}-{port}.sock") for part, port in ports.items()]
+        assert all(path.exists() for path in sockets), "it makes them elsewhere now: nothing is to be removed"
+    assert not [path for path in sockets if path.exists()]
+
+
+def test_seaweed_that_hangs_on_its_way_out_is_started_again(tmp_path: Path) -> None:
+    """Told to end, its filer waits for streams to itself, with all other parts gone: 15 s, or for ever."""
+    data_dir = tmp_path / "system"
+    with tidings_up(data_dir, "--only", "stores"):
+        stores = System("", data_dir)
+        old = stores.kill("seaweed", signal.SIGTERM)
+        stores.wait_replaced("seaweed", old)
+    assert "it lives and does not work" in (tmp_path / "system.up.log").read_text()
 
 
 def test_secrets_and_state_are_for_the_owner_alone(stores: Stores) -> None:

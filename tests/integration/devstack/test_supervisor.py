@@ -19,6 +19,10 @@ from tidings.devstack.supervisor import Supervisor
 
 LIVES = "import signal; signal.pause()"
 DIES = "print('the reason of my death', flush=True); raise SystemExit(3)"
+DIES_IN_JSON = (
+    "import json; traceback = 'Traceback (most recent call last):\\n' + 'x' * 5000 + '\\nValueError: the reason';"
+    "print(json.dumps({'level': 'error', 'event': 'ended', 'exception': traceback}), flush=True); raise SystemExit(1)"
+)
 
 
 async def at_once() -> bool:
@@ -47,6 +51,24 @@ async def supervised(tmp_path: Path, *processes: Process) -> AsyncIterator[tuple
     finally:
         supervisor.stopping.set()
         await asyncio.wait_for(running, 30)
+
+
+async def test_what_a_child_leaves_is_removed_once_it_has_ended(tmp_path: Path) -> None:
+    left, taken = tmp_path / "left.sock", tmp_path / "taken.sock"
+
+    async def made() -> bool:
+        return left.exists() and taken.exists()
+
+    leaver = Process(
+        name="a", group=Group.SERVICE, probe=made, leaves=[tmp_path / "never-made", tmp_path, left, taken],
+        argv=[sys.executable, "-c", f"[open(path, 'w').close() for path in {[str(left), str(taken)]}]; {LIVES}"],
+    )  # fmt: skip
+    async with supervised(tmp_path, leaver):
+        another = tmp_path / "another's"
+        another.touch()
+        another.replace(taken)
+    assert not left.exists()
+    assert taken.exists(), "another's file at the same path is not its own"
 
 
 async def test_killed_child_is_restarted_and_told(tmp_path: Path) -> None:
@@ -82,6 +104,14 @@ async def test_one_that_keeps_dying_is_given_up_with_its_last_words_and_the_rest
         assert not supervisor.ready
 
 
+async def test_the_reason_of_one_that_was_given_up_holds_its_last_error(tmp_path: Path) -> None:
+    async with supervised(tmp_path, script("bad", DIES_IN_JSON)) as (supervisor, reports):
+        bad = supervisor.slots["bad"]
+        await eventually(lambda: bad.state == "given up", "giving up", 60)
+        assert (bad.describe(False).reason or "").endswith("exit code 1: error: ended: ValueError: the reason")
+        assert ("bad", "  | error: ended: ValueError: the reason") in reports
+
+
 async def test_one_that_cannot_run_with_its_settings_is_given_up_at_once(tmp_path: Path) -> None:
     wrong = script("wrong", "print('mongo_url: is no URL', flush=True); raise SystemExit(2)")
     async with supervised(tmp_path, wrong, script("good", LIVES)) as (supervisor, reports):
@@ -101,6 +131,7 @@ async def test_one_that_hangs_at_its_start_holds_up_nobody_and_is_given_up(
     async with supervised(tmp_path, hangs, script("good", LIVES, after=["hangs"])) as (supervisor, reports):
         slot = supervisor.slots["hangs"]
         assert supervisor.slots["good"].state == "ready"
+        assert any("is not waited for any longer" in what for name, what in reports if name == "hangs")
         await eventually(lambda: slot.state == "given up", "giving up", 60)
         assert any("given up, it keeps dying: not ready after" in what for name, what in reports if name == "hangs")
 

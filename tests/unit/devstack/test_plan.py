@@ -6,6 +6,7 @@ import pytest
 
 from tidings.devstack.plan import SERVICES, PlanError, Request, given_urls, grpc_addresses, make_plan, place_services
 from tidings.devstack.ports import Ports
+from tidings.platform.settings import SettingsError
 
 
 @pytest.fixture
@@ -55,10 +56,61 @@ def test_opening_a_system_whose_codes_are_only_shown_is_refused(tmp_path: Path, 
         make_plan(Request(data_dir=tmp_path, port=port, listen="0.0.0.0"), Ports(), {})
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "TIDINGS_AUTH_OTP_TRIES",
+        "TIDINGS_LIMITS_EDIT_WINDOW_S",
+        "TIDINGS_RATES_IP_BURST",
+        "TIDINGS_WEBSOCKET_HEARTBEAT_S",
+    ],
+)
+def test_a_wrong_setting_of_any_service_is_refused_before_anything_starts(
+    tmp_path: Path, ports: Ports, variable: str
+) -> None:
+    port = ports.pick("probe")
+    ports.release()
+    with pytest.raises(SettingsError, match=variable):
+        make_plan(Request(data_dir=tmp_path, port=port), ports, {variable: "abc"})
+    ports.release()
+
+
+def test_a_misspelt_key_of_any_service_is_refused_before_anything_starts(tmp_path: Path, ports: Ports) -> None:
+    file = tmp_path / "tidings.toml"
+    file.write_text("[auth]\notp_lifetime = 60\n")
+    port = ports.pick("probe")
+    ports.release()
+    with pytest.raises(SettingsError, match="otp_lifetime: there is no such setting; is it otp_lifetime_s"):
+        make_plan(Request(data_dir=tmp_path, port=port), ports, {"TIDINGS_CONFIG": str(file)})
+    ports.release()
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("TIDINGS_MESSAGE_LANE", "; is it TIDINGS_MESSAGE_LANES?"),
+        ("TIDINGS_LOGLEVEL", "; is it TIDINGS_LOG_LEVEL?"),
+        ("TIDINGS_QQQ", "$"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_before_anything_starts(
+    tmp_path: Path, ports: Ports, variable: str, meant: str
+) -> None:
+    port = ports.pick("probe")
+    ports.release()
+    with pytest.raises(SettingsError, match=f"^{variable}: there is no such setting{meant.replace('?', '[?]')}"):
+        make_plan(Request(data_dir=tmp_path, port=port), ports, {variable: "1"})
+    ports.release()
+
+
 def test_each_service_is_told_who_it_is_and_where_the_others_are(tmp_path: Path, ports: Ports) -> None:
     port = ports.pick("probe")
     ports.release()
-    plan = make_plan(Request(data_dir=tmp_path, port=port, scale={"websocket": 2}), ports, {"PATH": "/usr/bin"})
+    plan = make_plan(
+        Request(data_dir=tmp_path, port=port, scale={"websocket": 2}),
+        ports,
+        {"PATH": "/usr/bin", "TIDINGS_SECRET_VAPID_KEY": "x"},
+    )
     by_name = {process.name: process for process in plan.processes}
     assert by_name["websocket-2"].env["TIDINGS_INSTANCE"] == "websocket-2"
     assert by_name["websocket-1"].env["TIDINGS_HTTP_PORT"] != by_name["websocket-2"].env["TIDINGS_HTTP_PORT"]

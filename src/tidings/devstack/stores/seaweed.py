@@ -10,11 +10,13 @@ from tidings.devstack import binaries
 from tidings.devstack.ports import LOOPBACK, Ports
 from tidings.devstack.process import Group, Process
 from tidings.devstack.stores import Store, private_folder, write_private
-from tidings.devstack.stores.wire import conversation
+from tidings.devstack.stores.wire import conversation, http_status
 from tidings.platform.secrets import secret
 
 ACCESS_KEY = "s3_access_key"  # names of the secrets that the media service signs with
 SECRET_KEY = "s3_secret_key"  # noqa: S105
+# Where it puts the sockets its parts talk over, whatever it is told: one for each of its gRPC ports.
+SOCKETS = "/tmp/seaweedfs-{part}-grpc-{port}.sock"  # noqa: S108
 PROBE_OBJECT = ".tidings-ready"
 
 
@@ -49,6 +51,13 @@ def embed(data_dir: Path, ports: Ports, bucket: str, region: str) -> Store:
         made = await put(f"/{bucket}", b"")
         return made in (200, 409) and await put(f"/{bucket}/{PROBE_OBJECT}", b"ready") == 200
 
+    async def watch() -> bool:
+        """Not while it is on its way out and hangs there: told to end, it has stayed for minutes without its parts."""
+        try:
+            return await http_status(inner["filer"], f"/buckets/{bucket}/{PROBE_OBJECT}") < 500
+        except ConnectionRefusedError:
+            return False
+
     return Store(
         Process(
             name="seaweed",
@@ -60,8 +69,14 @@ def embed(data_dir: Path, ports: Ports, bucket: str, region: str) -> Store:
             ports={"s3": port, **inner},
             prepare=prepare,
             probe=probe,
+            watch=watch,
             stop_timeout_s=2,  # all is on disk by then; left alone it waits 15 s for streams to itself
             may_be_killed=True,
+            leaves=[
+                Path(SOCKETS.format(part=name.removesuffix("-grpc"), port=inner[name]))
+                for name in inner
+                if name.endswith("-grpc")
+            ],
         ),
         {
             "TIDINGS_S3_URL": f"http://{LOOPBACK}:{port}",
