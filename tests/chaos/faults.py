@@ -23,7 +23,7 @@ LINK_MODES: Final = ("refuse", "blackhole", "deaf", "mute", "slow", "thin")
 
 
 class Fault(NamedTuple):
-    """One thing that breaks: a process or its clock or disk, `link:<store>`, or what a store keeps."""
+    """One thing that breaks: a process or its clock or disk, `link:<store or instance>`, or what a store keeps."""
 
     kind: str
     target: str

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 from typing import Literal
 
 Mode = Literal["pass", "refuse", "blackhole", "deaf", "mute", "slow", "thin"]
@@ -14,15 +15,17 @@ THIN_BYTES_S = 20_000
 class Link:
     """Owner of its connections. Modes: `refuse` cuts and lets nobody in; `blackhole` swallows both ways; `deaf`
     swallows what goes to the server, `mute` what comes back (requests are done, answers lost); `slow` delays each
-    chunk, `thin` lets few bytes a second through."""
+    chunk, `thin` lets few bytes a second through. A port that is not known yet is asked for with each connection."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+    def __init__(self, host: str, port: int | Callable[[], int]) -> None:
+        self._host = host
+        self._target = port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.mode: Mode = "pass"
         self.port = 0
+        self.used = 0  # connections that reached the other end
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -52,10 +55,12 @@ class Link:
             writer.transport.abort()
             return
         try:
-            up_reader, up_writer = await asyncio.wait_for(asyncio.open_connection(*self._target), 5)
+            port = self._target if isinstance(self._target, int) else self._target()
+            up_reader, up_writer = await asyncio.wait_for(asyncio.open_connection(self._host, port), 5)
         except (OSError, TimeoutError):
             writer.transport.abort()
             return
+        self.used += 1
         self._writers |= {writer, up_writer}
         pipes = [
             asyncio.create_task(self._pipe(reader, up_writer, "deaf")),

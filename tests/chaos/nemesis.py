@@ -8,8 +8,8 @@ from typing import Final
 
 from tests.chaos.faults import LINK_MODES, Fault, inflict, keep_copies, remove_for_ever
 from tests.chaos.history import History
-from tests.chaos.place import STORES, Place
-from tests.chaos.small_disks import SIZES
+from tests.chaos.place import CALLEES, STORES, Place
+from tests.chaos.small_disks import MIB
 
 SPARED: Final = ("supervisor",)
 QUIET_S: Final = (0.5, 4.0)  # between two faults
@@ -48,6 +48,12 @@ SCHEDULES: Final[dict[str, list[tuple[float, Fault]]]] = {
         (1.0 + number, Fault("blackhole", f"link:{store}", 7.0 - 2 * (number % 3)))
         for number, store in enumerate(STORES)
     ],
+    "services apart": [
+        (1.0, Fault("mute", "link:message-1", 4.0)), (8.0, Fault("blackhole", "link:chat-1", 6.0)),
+        (17.0, Fault("refuse", "link:message-2", 4.0)), (20.0, Fault("deaf", "link:user-1", 5.0)),
+        (28.0, Fault("thin", "link:message-1", 4.0)), (33.0, Fault("mute", "link:message-2", 9.0)),
+        (38.0, Fault("slow", "link:auth-1", 4.0)),
+    ],
     "crossing writers": [(2.0, Fault("freeze", "message-1", 2.0)), (7.0, Fault("freeze", "message-2", 2.0))],
     "long freezes": [(1.0, Fault("freeze", "websocket-1", 20.0)), (26.0, Fault("freeze", "message-2", 14.0))],
     "nothing": [(1.0, Fault("slow", "link:nats", 0.5))],
@@ -60,9 +66,11 @@ def draw(dice: random.Random, services: list[str], *, long: bool = False) -> Fau
     if kind == "flush":
         return Fault("flush", "valkey")
     if kind == "link":
-        return Fault(dice.choice(LINK_MODES), f"link:{dice.choice((*STORES, 'edge'))}", _seconds(dice, LINK_S))
+        return Fault(
+            dice.choice(LINK_MODES), f"link:{dice.choice((*STORES, 'edge', *CALLEES))}", _seconds(dice, LINK_S)
+        )
     if kind == "full":
-        return Fault("full", dice.choice(list(SIZES)), _seconds(dice, FULL_S))
+        return Fault("full", dice.choice(list(MIB)), _seconds(dice, FULL_S))
     if kind == "clock":
         target = dice.choice([name for name in services if not name.startswith(ON_TIME)])
         return Fault(dice.choice(("early", "late")), target, _seconds(dice, CLOCK_S))

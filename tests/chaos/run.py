@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from tests.chaos import checker, errands, load, nemesis
 from tests.chaos.history import History
 from tests.chaos.link import Link
-from tests.chaos.place import Place, hooks, links_to, small_disks_for
+from tests.chaos.place import Place, hooks, links_between, links_to, small_disks_for
 from tests.support.people import Person
 from tests.support.running import System, running_stores, running_system
 from tests.support.waiting import wait_until
@@ -54,9 +54,11 @@ async def go(what: What, folder: Path) -> tuple[History, list[checker.Violation]
     """One run in `folder`. Answers its history and what is wrong with it."""
     history = History(folder / "history.jsonl")
     # These block: in threads, because the links the services need are served by this loop.
-    with running_stores(folder / "stores", small_disks_for(folder / "stores")) as stores:
+    with running_stores(folder / "stores", small_disks_for(folder / "stores", what.seconds)) as stores:
         links, env = await links_to(stores)
-        env |= TIMES | hooks(folder, what.bugs)
+        between = await links_between(folder / "system")
+        links |= between
+        env |= TIMES | hooks(folder, between, what.bugs)
         started = running_system(folder / "system", *SCALE, env=env)
         system = await asyncio.to_thread(started.__enter__)
         try:
@@ -70,7 +72,11 @@ async def go(what: What, folder: Path) -> tuple[History, list[checker.Violation]
             for link in links.values():
                 await link.stop()
             history.close()
-    return history, checker.check(history.lines)
+    print(f"{len(history.lines)} lines of history, which are judged now ...", file=sys.stderr)
+    unused = [
+        checker.Violation("void", f"nobody came by the link to {name}") for name in between if not links[name].used
+    ]
+    return history, checker.check(history.lines) + unused
 
 
 async def _play(place: Place, history: History, what: What) -> None:
