@@ -182,6 +182,12 @@ class Visitor:
         self.page.get_by_role("menuitem", name=item, exact=True).click()
 
 
+LEFT = """() => {
+    dispatchEvent(new Event('pagehide'));
+    return localStorage.getItem('tidings-typed');
+}"""
+"""What is left outside of the store of a text that is being typed when the page goes."""
+
 KEPT = """() => new Promise((done) => {
     const ask = indexedDB.open('tidings');
     ask.onsuccess = () => {

@@ -19,6 +19,7 @@ if (location.protocol.startsWith("http")) {
     unsubscribe: async () => (kept.removeItem("stub-key"), kept.setItem("stub-ended", "yes"), true),
   });
   PushManager.prototype.subscribe = async ({ userVisibleOnly, applicationServerKey }) => {
+    kept.setItem("stub-subscribing", "yes");
     if (mode === "silent") return new Promise(() => undefined);
     if (mode === "refuses") throw new DOMException("Registration failed", "AbortError");
     if (!userVisibleOnly) throw new Error("pushes that show nothing are not allowed");
@@ -50,6 +51,7 @@ class Pushed:
         visitor.page.reload()
         visitor.page.get_by_role("heading", name="Chats", exact=True).wait_for()
         self._debug = visitor.context.new_page()  # about:blank: no window of the app
+        visitor.page.bring_to_front()  # one behind draws a frame a second, and each click waits for two
         self._session: CDPSession = visitor.context.new_cdp_session(self._debug)
         self._registrations: dict[str, str] = {}
         self._session.on("ServiceWorker.workerRegistrationUpdated", self._registered)
@@ -94,10 +96,12 @@ class Pushed:
         return self.visitor.context.service_workers[0]
 
     def notifications(self) -> list[dict[str, Any]]:
-        """What is on screen."""
+        """What is on screen. In turn with whoever shows something: Chromium, asked meanwhile, loses it."""
         found: list[dict[str, Any]] = self.worker.evaluate(
-            "() => self.registration.getNotifications().then((all) => all.map(({title, body, tag, data, lang}) =>"
-            " ({title, body, tag, data, lang})))"
+            """() => navigator.locks.request("tidings-screen", async () => {
+                const all = await self.registration.getNotifications();
+                return all.map(({ title, body, tag, data, lang }) => ({ title, body, tag, data, lang }));
+            })"""
         )
         return found
 

@@ -1,7 +1,7 @@
 /** What the service worker shows for which pushes. */
 
 import { expect, test } from "vitest";
-import { ENGLISH, noticeOf, noticeWith, type Push, toldWith, type Words } from "../src/worker/notice";
+import { ENGLISH, noticeOf, noticeWith, type Push, toldWith, unnamed, type Words } from "../src/worker/notice";
 
 const push = (fields: Partial<Push> = {}): Push => ({
   type: "message",
@@ -46,9 +46,25 @@ test("it speaks the language of the app", () => {
   expect(noticeWith(push(), 5, arabic, true).options.body).toMatch(/رسائل\nhello$/);
 });
 
+test("what is no text is called by the word of the language", () => {
+  const german: Words = { ...ENGLISH, locale: "de", kinds: { image: "Foto" } };
+  const body = (fields: Partial<Push>, words = german) => noticeOf(push(fields), null, 0, words)!.options.body;
+  expect(body({ text: "Photo", kind: "image" })).toBe("Foto");
+  expect(body({ text: "Photo: At the sea: us", kind: "image" })).toBe("Foto: At the sea: us");
+  expect(body({ text: "Photo: At the sea", kind: "image" }, ENGLISH)).toBe("Photo: At the sea");
+  expect(body({ text: "Hologram: a whale", kind: "hologram" })).toBe("Hologram: a whale");
+  expect(body({ text: "Note: no picture" })).toBe("Note: no picture");
+});
+
 test("what was told never goes back, and is bounded", () => {
   let told: Record<string, number> = {};
   for (let n = 0; n < 700; n += 1) told = toldWith(told, `chat${n}`, n);
   expect(Object.keys(told)).toHaveLength(500);
   expect(toldWith(told, "chat699", 3).chat699).toBe(699);
+});
+
+test("under a lock it says that there is something, and not of whom", () => {
+  const notice = noticeOf(unnamed(push({ seq: 7, count: 2, chatName: "Hikers" })), null, 0, ENGLISH)!;
+  expect(notice).toMatchObject({ title: "Tidings", options: { body: "2 new messages\nNew message", tag: "c" } });
+  expect(JSON.stringify(notice)).not.toMatch(/Ann|Hikers|hello/);
 });

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 from tests.support.browser import Visitor, visiting
+from tests.support.locks import SECRET, Chat, text
 from tests.support.people import Person
 from tests.support.running import System
 
@@ -26,3 +27,17 @@ def ben(system: System) -> Person:
 def ada(browser: Browser, system: System) -> Iterator[Visitor]:
     """At a browser. Modules whose Ada has more have their own."""
     yield from visiting(browser, system.base_url, "Ada")
+
+
+@pytest.fixture
+def secret_chat(browser: Browser, system: System, ben: Person) -> Iterator[Chat]:
+    """Ada in a chat with Ben, where words are said that are to be kept secret."""
+    for ada in visiting(browser, system.base_url, "Ada"):
+        ada.page.goto(f"{ada.url}/new")
+        ada.page.get_by_label("Name or phone number").fill(ben.phone)
+        ada.page.get_by_role("button", name="Find this number").click()
+        ada.writer().wait_for()
+        chat_id = ada.page.url.rsplit("/", 1)[1]
+        ben.say(chat_id, text(f"{SECRET} one"))
+        ada.sees(f"{SECRET} one")
+        yield ada, chat_id

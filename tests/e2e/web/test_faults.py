@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from bench.web import COUNT, DELAYS, Friend, in_thread
 from playwright.sync_api import Browser, Page, expect
-from tests.support.browser import KEPT, Visitor, Wire, answering, eventually
+from tests.support.browser import KEPT, LEFT, Visitor, Wire, answering, eventually
 from tests.support.people import Person
 from tests.support.running import System
 from tests.support.samples import picture
@@ -52,10 +52,24 @@ def test_nothing_is_lost_when_services_are_killed_while_two_talk(ada: Visitor, b
         expect(who.page.get_by_role("img", name="Waiting to be sent")).to_have_count(0)
 
 
-def test_two_thousand_entries_of_a_week_offline_are_all_there_and_typing_goes_on(
+def test_a_page_that_opens_without_its_server_says_so(browser: Browser, system: System) -> None:
+    wire = Wire(urlsplit(system.base_url).port or 80)
+    eve = Visitor(browser, wire.url, "Eve", system.base_url)
+    eve.page.evaluate("async () => { await navigator.serviceWorker.ready; }")
+    wire.cut()
+    eve.page.reload()
+    told = eve.page.get_by_role("status").get_by_text("The server does not answer")
+    expect(told).to_be_visible()
+    wire.mend()
+    expect(told).to_have_count(0, timeout=30_000)
+    eve.context.close()
+    wire.close()
+
+
+def test_ten_thousand_entries_of_a_week_offline_are_all_there_and_typing_goes_on(
     browser: Browser, system: System
 ) -> None:
-    """10,000 of them, with the figures, are in bench.web."""
+    """The figures are in bench.web."""
     wire = Wire(urlsplit(system.base_url).port or 80)
     ida = Visitor(browser, wire.url, "Ida", system.base_url)
     friend = Friend(system.base_url, ida)
@@ -64,19 +78,19 @@ def test_two_thousand_entries_of_a_week_offline_are_all_there_and_typing_goes_on
     ida.open("Chat 7")
     held = ida.page.evaluate(COUNT)
     wire.cut()
-    in_thread(friend.say(dict.fromkeys(friend.chats[:7], 280) | {friend.chats[7]: 40}))
+    in_thread(friend.say(dict.fromkeys(friend.chats[:7], 1_420) | {friend.chats[7]: 60}))
     ida.writer().fill("a draft")
     ida.page.evaluate("window.bench = {}")
     ida.page.evaluate(DELAYS)
     wire.mend()
     ida.page.evaluate("dispatchEvent(new Event('online'))")
     ida.writer().press_sequentially(" goes on", delay=40)
-    eventually(lambda: ida.page.evaluate(COUNT) == held + 2_000, ida.page, 60)
+    eventually(lambda: ida.page.evaluate(COUNT) == held + 10_000, ida.page, 60)
     assert ida.page.evaluate("bench.longest") < 1_000, "the page did not get to its keys"
     expect(ida.writer()).to_have_value("a draft goes on")
     for title in ("Everything", *(f"Chat {n}" for n in range(1, 7))):
         row = ida.page.locator(".chat-row", has=ida.page.get_by_text(title, exact=True))
-        expect(row.locator(".badge")).to_have_text("280", timeout=15_000)
+        expect(row.locator(".badge")).to_have_text("999+", timeout=15_000)
     expect(ida.page.locator(".strip")).to_have_count(0)
     eventually(lambda: ida.page.title().startswith("(999+)"), ida.page)
     assert ida.errors == []
@@ -144,6 +158,18 @@ def test_with_the_storage_full_nothing_written_is_lost(browser: Browser, system:
     ben.open("Ada")
 
 
+def test_a_part_that_does_not_load_can_be_asked_for_again(browser: Browser, system: System) -> None:
+    ida = Visitor(browser, system.base_url, "Ida", service_workers="block")  # which would have it
+    ida.page.route("**/assets/settings-*.js", lambda route: route.abort())
+    ida.page.goto(f"{ida.url}/settings")
+    again = ida.page.get_by_role("button", name="Try again")
+    again.wait_for()
+    ida.page.unroute_all()
+    again.click()
+    ida.page.get_by_role("heading", name="Settings", exact=True).wait_for()
+    ida.context.close()
+
+
 @pytest.mark.parametrize("hours", [-DAY_H, DAY_H])
 def test_a_clock_wrong_by_a_day_changes_nothing(browser: Browser, system: System, ben: Visitor, hours: int) -> None:
     zoe = Visitor(
@@ -178,6 +204,8 @@ def test_a_session_ended_from_elsewhere_leaves_nothing_in_any_tab(
     eve.begin(ben)
     eve.write("a note")
     eve.sees("a note")
+    eve.writer().fill("half a note")
+    assert "half a note" in eve.page.evaluate(LEFT)
     other = eve.tab()
     other.get_by_role("heading", name="Chats", exact=True).wait_for()
     device = Person(system.base_url, eve.phone)
@@ -186,6 +214,7 @@ def test_a_session_ended_from_elsewhere_leaves_nothing_in_any_tab(
     for page in (eve.page, other):
         expect(page.get_by_label("Phone number")).to_be_visible()
     eventually(lambda: eve.page.evaluate(KEPT) == 0, eve.page)
+    assert eve.page.evaluate("localStorage.getItem('tidings-typed')") is None
     other.reload()
     expect(other.get_by_label("Phone number")).to_be_visible()
     eve.sign_in(other, new=False)

@@ -13,11 +13,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.support.browser import Visitor
+from tests.support.locks import set_lock
 from tests.support.people import Person
 from tests.support.push_service import PushService, running_push_service
 from tests.support.pushed import Pushed
 from tests.support.running import System, running_system
 
+SUBSCRIBE_MS = 15_000  # how long the page waits for the browser's push service
 OTHER = "01990000-0000-7000-8000-00000000000f"
 
 
@@ -173,6 +175,7 @@ def test_the_app_opens_with_the_message_without_a_network(scene: Scene) -> None:
     scene.pushed.close_all()
     scene.ben.say(scene.chat_id, "Read me on the train")
     scene.pushed.deliver(scene.comes(1))
+    scene.shown("Ben")
     kept = "() => caches.match('/push/message/CHAT').then(Boolean)".replace("CHAT", scene.chat_id)
     scene.pushed.until(lambda: scene.pushed.worker.evaluate(kept), "the worker fetched it")
     scene.ada.context.set_offline(True)
@@ -249,6 +252,24 @@ def test_reading_here_takes_it_away(scene: Scene) -> None:
     scene.shown()
 
 
+def test_the_worker_and_the_pages_take_turns_at_the_screen(scene: Scene) -> None:
+    """Chromium, asked for notifications while one is being shown, forgets that one: it could not be taken away."""
+    scene.turn_on()
+    waiting = "() => navigator.locks.query().then(({ pending }) => pending.map(({ name }) => name))"
+    worker = scene.pushed.worker
+    worker.evaluate(
+        """() => new Promise((taken) => void navigator.locks.request("tidings-screen",
+            () => new Promise((release) => { self.release = release; taken(); })))"""
+    )
+    scene.pushed.deliver(scene.push(chat_id=OTHER, seq=1))
+    scene.pushed.until(lambda: worker.evaluate(waiting).count("tidings-screen") == 1, "the push waits")
+    scene.ben.say(scene.chat_id, "Hello Ada")
+    scene.ada.sees("Hello Ada")
+    scene.pushed.until(lambda: worker.evaluate(waiting).count("tidings-screen") > 1, "the page that read waits")
+    worker.evaluate("() => self.release()")
+    scene.shown("Other")
+
+
 def test_notifications_speak_the_language_of_the_app(scene: Scene) -> None:
     scene.turn_on()
     scene.ada.page.goto(f"{scene.ada.url}/settings/looks")
@@ -259,10 +280,33 @@ def test_notifications_speak_the_language_of_the_app(scene: Scene) -> None:
     scene.pushed.close_all()
     scene.pushed.deliver(scene.push(seq=1001) | {"text": None})
     assert scene.shown("Ben")[0]["body"] == "Neue Nachricht"
-    scene.pushed.deliver(scene.push(seq=1002, text="Servus"))
+    scene.pushed.deliver(scene.push(seq=1002, text="Location: Ulm") | {"kind": "location"})
     scene.pushed.until(
-        lambda: [one["body"] for one in scene.pushed.notifications()] == ["2 neue Nachrichten\nServus"], "counted"
+        lambda: [one["body"] for one in scene.pushed.notifications()] == ["2 neue Nachrichten\nStandort: Ulm"],
+        "counted",
     )
+
+
+def test_under_a_lock_it_says_nothing_of_whom_or_what(scene: Scene) -> None:
+    scene.turn_on()
+    page = scene.ada.page
+    set_lock(page, scene.ada.url)
+    scene.pushed.close_all()
+    scene.ben.say(scene.chat_id, "Between us")
+    scene.pushed.deliver(scene.comes(1))
+    [notice] = scene.shown("Tidings")
+    assert notice["body"] == "New message"
+    kept = """async () => {
+        const cache = await caches.open("tidings-push");
+        return (await Promise.all((await cache.keys()).map(async (one) => (await cache.match(one)).text()))).join();
+    }"""
+    page = scene.ada.tab()
+    page.get_by_label("Passphrase").wait_for()
+    assert "Between us" not in page.evaluate(kept)
+    page.get_by_label("Passphrase").fill("correct horse")
+    page.get_by_role("button", name="Unlock").click()
+    scene.ada.open("Ben", page)
+    scene.ada.sees("Between us", page)
 
 
 def test_turned_off_and_signed_out_there_is_no_target(scene: Scene) -> None:
@@ -288,9 +332,13 @@ def test_without_a_push_service_open_pages_still_notify_and_say_so(
 ) -> None:
     scene = Scene(browser, system, push_service, ben, mode)
     page = scene.ada.page
+    page.clock.install()
     page.goto(f"{scene.ada.url}/settings/notifications")
     page.get_by_role("switch", name="Show notifications").check()
-    expect(page.get_by_text("Only while Tidings is open")).to_be_visible(timeout=25_000)
+    if mode == "silent":
+        scene.pushed.until(lambda: scene.pushed.stub("subscribing"), "the browser is asked")
+        page.clock.fast_forward(SUBSCRIBE_MS)
+    expect(page.get_by_text("Only while Tidings is open")).to_be_visible()
     expect(page.get_by_role("switch", name="Show notifications")).to_be_checked()
     assert scene.devices() == []
     scene.ada.context.close()

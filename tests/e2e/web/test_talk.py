@@ -4,6 +4,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -102,13 +103,19 @@ def test_an_answer_leads_to_what_it_answers(ada: Visitor, ben: Visitor) -> None:
     expect(ben.bubble("The 8:30").locator(".quote")).to_contain_text("Which train?")
 
 
-def test_a_draft_outlives_a_reload(ada: Visitor, ben: Visitor) -> None:
-    ada.writer().fill("not finished")
-    ada.page.wait_for_timeout(500)
+def test_a_draft_outlives_a_reload_and_a_page_closed_while_it_is_typed(ada: Visitor, ben: Visitor) -> None:
+    for text in ("not", "not finished"):
+        ada.writer().fill(text)
+        ada.page.reload()
+        expect(ada.writer()).to_have_value(text)
+    tab = ada.tab(urlsplit(ada.page.url).path)
+    ada.writer(tab).fill("not finished either")
+    tab.close(run_before_unload=True)
     ada.page.reload()
-    expect(ada.writer()).to_have_value("not finished")
+    expect(ada.writer()).to_have_value("not finished either")
     ada.writer().fill("")
-    ada.page.wait_for_timeout(500)
+    ada.page.reload()
+    expect(ada.writer()).to_have_value("")
 
 
 def test_reloading_in_a_hurry_does_not_sign_out(ada: Visitor, ben: Visitor) -> None:
@@ -210,7 +217,7 @@ def test_a_picture_goes_with_its_caption_and_opens(ada: Visitor, ben: Visitor) -
     expect(ada.page.locator(".viewer")).to_have_count(0)
 
 
-def test_a_large_file_goes_on_where_its_network_was_cut(ada: Visitor, ben: Visitor, wire: Wire) -> None:
+def test_a_large_file_goes_on_where_its_network_was_cut(ada: Visitor, ben: Visitor, wire: Wire, tmp_path: Path) -> None:
     done: list[str] = []
     held: list[Route] = []
 
@@ -229,10 +236,9 @@ def test_a_large_file_goes_on_where_its_network_was_cut(ada: Visitor, ben: Visit
 
     ada.page.on("response", answered)
     ada.page.route(re.compile("partNumber=2"), second)
-    data = b"%PDF-1.4 " + bytes(20 * 1024 * 1024)
-    ada.page.locator(".composer input[type=file]").set_input_files(
-        {"name": "atlas.pdf", "mimeType": "application/pdf", "buffer": data}
-    )
+    atlas = tmp_path / "atlas.pdf"
+    atlas.write_bytes(b"%PDF-1.4 " + bytes(17 * 1024 * 1024))
+    ada.page.locator(".composer input[type=file]").set_input_files(atlas)
     ada.page.get_by_role("button", name="Send", exact=True).last.click()
     eventually(lambda: done == ["1"] and bool(held), ada.page, 30)
     expect(ada.page.locator(".strip")).to_contain_text("1 message waits to be sent")

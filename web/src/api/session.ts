@@ -58,7 +58,7 @@ export class Session {
     this.#until = 0;
   }
 
-  requestCode(phone: string): Promise<{ expiresIn: number; resendAfter: number }> {
+  requestCode(phone: string): Promise<{ expiresIn: number; resendAfter: number; delivery?: "sms" | "shown" }> {
     return call("POST", "/auth/request-otp", { phone });
   }
 

@@ -86,6 +86,7 @@ export class Socket {
         this.#wanted = false; // the session says that it has ended
         return;
       }
+      this.events.closed();
       this.#again(error instanceof Refusal ? error.retryAfterMs : null);
     } finally {
       this.#opening = false;

@@ -1,10 +1,10 @@
 /** What a person can do, as plain functions. What concerns messages goes by the store; the rest asks the server. */
 
-import type { Row } from "../store/schema";
+import type { ChatRow, Row } from "../store/schema";
 import type { Ask, Frame } from "../sync/model";
 import type { Chat, Content, Media, Member, Message, User } from "../sync/wire";
 import { failure } from "./calls";
-import { engine, took } from "./here";
+import { engine } from "./here";
 import type { Prepared } from "./prepare";
 import * as state from "./state";
 
@@ -40,6 +40,7 @@ export async function retry(row: Row): Promise<void> {
     engine.uploadAdded();
     return;
   }
+  if (await engine.store.isUploading(id)) return engine.onRefused("damaged"); // its file does not open
   const { chatId, content, replyTo, mentions } = row.message;
   const frame: Frame = { type: "message.send", chatId, clientMsgId: id, content };
   if (replyTo) frame.replyTo = replyTo.messageId;
@@ -304,3 +305,19 @@ export async function searchServer(q: string, chatId?: string): Promise<Message[
   return answer.items.map((item) => item.message);
 }
 export const starred = () => engine.api.get<{ items: Message[] }>("/messages/starred?limit=100");
+
+async function took(chat: Chat): Promise<Chat> {
+  await engine.store.apply([{ op: "putChat", chat }]);
+  return chat;
+}
+
+export const setSettings = async (row: ChatRow, settings: Partial<Chat["settings"]>) => {
+  const next = { ...row.chat, settings: { ...row.chat.settings, ...settings } };
+  await engine.store.apply([{ op: "putChat", chat: next }]); // shown at once, put right if refused
+  try {
+    await took(await engine.api.put<Chat>(`/chats/${row.id}/settings`, settings));
+  } catch (error) {
+    await engine.store.apply([{ op: "putChat", chat: row.chat }]);
+    throw error;
+  }
+};

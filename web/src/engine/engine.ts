@@ -7,14 +7,16 @@ import { batch } from "@preact/signals";
 import { Api } from "../api/http";
 import { Session } from "../api/session";
 import { Socket } from "../api/socket";
-import type { Row } from "../store/schema";
+import { TYPED } from "../store/schema";
 import { type Changed, Store } from "../store/store";
 import { Core } from "../sync/core";
-import type { Effect, Frame, Input, Step, Wish } from "../sync/model";
+import type { Effect, Frame, Wish } from "../sync/model";
 import type { Chat, Message, User } from "../sync/wire";
-import { answered, type Call, isAsked } from "./calls";
+import { answered } from "./calls";
+import { enterPlain, leavePlain } from "./plain";
 import { present, progressed, reread, show, showNobody, typed } from "./shown";
 import * as state from "./state";
+import { Steps, type Taken } from "./steps";
 import { Uploader } from "./uploads";
 
 type Note =
@@ -28,32 +30,21 @@ type Note =
   | { do: "cancel"; id: string }
   | { do: "who?" }
   | { do: "skew"; skew: number }
-  | { do: "out" };
+  | { do: "out" }
+  | { do: "reload" };
 
 const OWNER_SILENT_MS = 2_500; // an owner that does not answer a visible tab is frozen: its lock is taken
+const HALT_MS = 2_000; // what is being written has so long before the page goes
 const SKEW_MS = 5_000; // a clock that is off by less is right
-const BATCH = 128; // steps committed together
-
-/** A step of the core that is not on disk yet. `early`: the rows of it that are shown already. */
-interface Taken extends Step {
-  wish: number | undefined;
-  online: boolean;
-  syncing: boolean;
-  early: Row[];
-}
-
-const hides = ({ ops, early }: Taken) => !early.length && ops.some((op) => op.op === "putMessage");
 
 export class Engine {
   readonly session = new Session();
   readonly api = new Api(this.session);
   readonly uploader: Uploader;
   readonly #tabs = new BroadcastChannel("tidings");
-  #core: Core | null = null;
+  #steps: Steps | null = null; // where the socket is
+  #written: Promise<void> = Promise.resolve();
   #socket: Socket | null = null;
-  #queue: Taken[] = [];
-  #unshown = 0; // steps that wait for the disk with messages that are not shown yet
-  #working = false;
   #taken = new Set<number>();
   #wake: ReturnType<typeof setTimeout> | undefined;
   #stop: AbortController | null = null;
@@ -82,15 +73,27 @@ export class Engine {
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.#nudge();
     });
+    addEventListener("pageshow", (event) => {
+      if (!(event as PageTransitionEvent).persisted) return;
+      state.phase.value = "starting"; // nothing shows: it heard nothing meanwhile, and there may be a lock
+      void this.beginAnew();
+    });
   }
 
   /** Open the store and show what it holds; the network comes after. */
   static async start(): Promise<Engine> {
-    const engine = new Engine(await Store.open());
-    if (engine.store.userId) {
-      await show(engine.store);
-      engine.#run();
-    } else state.phase.value = "out";
+    const engine = new Engine(await Store.open(undefined, enterPlain()));
+    if (engine.store.lock) {
+      leavePlain();
+      // Not waited for: it imports what is loaded with this, which would wait for it.
+      import("./lock")
+        .then((lock) => lock.meet(engine))
+        .catch((error: unknown) => {
+          console.error("the lock", error);
+          state.phase.value = "failed";
+        });
+    } else if (engine.store.userId) await engine.enter();
+    else state.phase.value = "out";
     return engine;
   }
 
@@ -101,9 +104,33 @@ export class Engine {
     await this.store.begin(user.id);
     const mine = await this.api.get<User>("/users/me");
     await this.store.setFact("me", mine);
+    await this.enter();
+    void navigator.storage?.persist?.();
+  }
+
+  /** Show what the store holds; the network comes after. */
+  async enter(): Promise<void> {
     await show(this.store);
     this.#run();
-    void navigator.storage?.persist?.();
+  }
+
+  /** Until `enter` this tab takes no part, and nothing of a step is being written when it ends. */
+  async halt(): Promise<void> {
+    this.#stop?.abort();
+    this.#release?.();
+    this.#ceased();
+    await this.#written;
+  }
+
+  /** As if it were opened now, when what is being written is on disk. */
+  async beginAnew(): Promise<void> {
+    await Promise.race([this.halt(), new Promise((resolve) => setTimeout(resolve, HALT_MS))]);
+    location.reload();
+  }
+
+  /** The other tabs begin anew: the store is another one now. */
+  reloadOthers(): void {
+    this.#tabs.postMessage({ do: "reload" } satisfies Note);
   }
 
   /** This session ends, and what was kept of it here goes. */
@@ -129,12 +156,11 @@ export class Engine {
   }
 
   async #end(): Promise<void> {
-    this.#stop?.abort();
-    this.#release?.();
-    this.#ceased();
+    await this.halt();
     this.session.forget();
     this.uploader.stop();
     this.#watched.clear(); // whoever signs in next watches nobody of them
+    localStorage.removeItem(TYPED);
     void import("./push").then((push) => push.forget());
     showNobody();
   }
@@ -149,17 +175,17 @@ export class Engine {
   }
 
   #acquire(steal = false): void {
-    const options: LockOptions = steal ? { steal: true } : { signal: this.#stop!.signal };
+    const { signal } = this.#stop!;
     navigator.locks
-      .request("tidings-socket", options, async () => {
-        if (this.#stop!.signal.aborted) return;
-        await this.#own();
+      .request("tidings-socket", steal ? { steal } : { signal }, async () => {
+        if (!signal.aborted) await this.#own();
+        if (signal.aborted) return;
         await new Promise<void>((resolve) => {
           this.#release = resolve;
         });
       })
       .catch((error: unknown) => {
-        if (this.#stop?.signal.aborted) return;
+        if (signal.aborted) return;
         if (error instanceof DOMException && error.name === "AbortError") {
           this.#ceased(); // another tab took it; queue up behind it
           this.#acquire();
@@ -168,17 +194,20 @@ export class Engine {
   }
 
   async #own(): Promise<void> {
-    this.#core = new Core(await this.store.load());
+    const { signal } = this.#stop!;
+    const held = await this.store.load();
+    if (signal.aborted) return;
+    this.#steps = this.#begin(new Core(held));
     this.#taken.clear();
-    this.#queue = [];
     await this.#takeWishes();
+    if (signal.aborted) return;
     this.#socket = new Socket(this.api, {
       frame: (frame) => {
         if (frame.type === "ready") this.#setClock(Date.parse(frame.serverTime as string) - Date.now());
-        this.#put({ in: "frame", frame });
+        this.#steps?.put({ in: "frame", frame });
       },
       closed: () => {
-        this.#put({ in: "closed" });
+        this.#steps?.put({ in: "closed" });
         this.#link(navigator.onLine ? "waiting" : "offline");
       },
       connecting: () => {
@@ -201,10 +230,8 @@ export class Engine {
   #ceased(): void {
     this.#socket?.stop();
     this.#socket = null;
-    this.#core = null;
-    this.store.forget(this.#queue.flatMap((one) => one.early));
-    this.#queue = [];
-    this.#unshown = 0;
+    if (this.#steps) this.#written = this.#steps.end();
+    this.#steps = null;
     clearTimeout(this.#wake);
     this.uploader.stop();
   }
@@ -240,78 +267,35 @@ export class Engine {
 
   async #takeWishes(): Promise<void> {
     for (const { n, wish } of await this.store.wishes()) {
-      if (this.#taken.has(n) || !this.#core) continue;
+      if (this.#taken.has(n) || !this.#steps) continue;
       this.#taken.add(n);
-      this.#put(wish, n);
+      this.#steps.put(wish, n);
     }
   }
 
-  /** The core takes each input at once; what is to be done of it waits until its operations are on disk. */
-  #put(input: Input, wish?: number): void {
-    const core = this.#core;
-    if (!core) return;
-    const { ops, effects } = core.handle(input, Math.floor(performance.now()));
-    const { online, syncing } = core;
-    const taken: Taken = { ops, effects, wish, online, syncing, early: [] };
-    this.#queue.push(taken);
-    try {
-      // Nothing is shown before what is ahead of it: what is seen counts as read up to there.
-      if (!syncing && !this.#unshown) taken.early = this.store.foreshow(ops);
-    } finally {
-      if (hides(taken)) this.#unshown++;
-      if (!this.#working) void this.#work();
-    }
-  }
-
-  /** Steps in order; those that came together are committed together, then their effects are performed. */
-  async #work(): Promise<void> {
-    this.#working = true;
-    try {
-      while (this.#queue.length && this.#core) {
-        const core = this.#core;
-        const taken = this.#queue.splice(0, BATCH);
-        const ops = taken.flatMap((one) => one.ops);
-        const effects = taken.flatMap((one) => one.effects);
-        const wishes = taken.flatMap(({ wish }) => (wish === undefined ? [] : [wish]));
-        // What is only asked need not wait for the disk: its answer is taken after this step, or not at all.
-        for (const effect of effects) if (isAsked(effect)) this.#ask(core, effect);
-        try {
-          const early = taken.flatMap((one) => one.early);
-          await this.store.apply(ops, wishes, early, () => core === this.#core);
-          state.storageFull.value = false;
-        } catch (error) {
-          if (core === this.#core) {
-            await this.#broke(error);
-            return;
-          }
-        }
-        if (core !== this.#core) continue;
-        this.#unshown -= taken.filter(hides).length;
-        for (const effect of effects) this.#perform(effect);
-        const { online, syncing } = taken.at(-1)!;
+  #begin(core: Core): Steps {
+    return new Steps(core, this.store, {
+      ask: (call) => answered(this.api, call),
+      perform: (effect) => this.#perform(effect),
+      committed: (steps) => {
+        state.storageFull.value = false;
+        const { online, syncing } = steps.at(-1)!;
         if (online && core.online) this.#link(syncing ? "syncing" : "online");
-        for (const one of taken) this.#announce(one);
-      }
-    } finally {
-      this.#working = false;
-    }
+        for (const one of steps) this.#announce(one);
+      },
+      broke: (error) => void this.#broke(error),
+    });
   }
 
-  /** The store did not take the step, or not all of it: begin again from what it holds, when there may be room. */
+  /** Begin again from what the store holds, when there may be room. */
   async #broke(error: unknown): Promise<void> {
     console.error("the local store refused a step", error);
     state.storageFull.value = isFull(error);
     this.#ceased();
     if (state.storageFull.value) await this.store.db.clear("blobs").catch(() => undefined);
     setTimeout(() => {
-      if (!this.#stop?.signal.aborted && this.#release && !this.#core) void this.#own();
+      if (!this.#stop?.signal.aborted && this.#release && !this.#steps) void this.#own();
     }, 5_000);
-  }
-
-  #ask(core: Core, call: Call): void {
-    void answered(this.api, call).then((input) => {
-      if (core === this.#core) this.#put(input);
-    });
   }
 
   #perform(effect: Effect): void {
@@ -322,7 +306,7 @@ export class Engine {
       case "wake":
         clearTimeout(this.#wake);
         this.#wake = setTimeout(
-          () => this.#put({ in: "tick" }),
+          () => this.#steps?.put({ in: "tick" }),
           Math.max(0, effect.atMs - Math.floor(performance.now())),
         );
         break;
@@ -345,12 +329,14 @@ export class Engine {
   // -- between tabs ------------------------------------------------------------------------------------
 
   #noted(note: Note): void {
+    if (note.do === "reload") return void this.beginAnew();
+    if (state.phase.value === "locked" && note.do !== "out") return;
     switch (note.do) {
       case "changed":
         void reread(this.store, note.changed);
         break;
       case "wish":
-        if (this.#core) void this.#takeWishes();
+        if (this.#steps) void this.#takeWishes();
         break;
       case "say":
         this.#socket?.send(note.frame);
@@ -360,7 +346,7 @@ export class Engine {
         break;
       case "link":
         this.#ownerAnswered = Date.now();
-        if (!this.#core) state.link.value = note.link;
+        if (!this.#steps) state.link.value = note.link;
         break;
       case "skew":
         state.skew.value = note.skew;
@@ -375,7 +361,7 @@ export class Engine {
         this.uploader.cancelHere(note.id);
         break;
       case "who?":
-        if (this.#core) {
+        if (this.#steps) {
           this.#tabs.postMessage({ do: "link", link: state.link.value } satisfies Note);
           void this.#takeWishes();
           this.uploader.start();
@@ -404,7 +390,7 @@ export class Engine {
     if (frame.type === "typing.start" || frame.type === "typing.stop")
       typed(frame.chatId, frame.userId, frame.type === "typing.start");
     else if (frame.type === "presence.updated") present(frame);
-    else if (frame.type === "error" && this.#core && frame.ref) {
+    else if (frame.type === "error" && this.#steps && frame.ref) {
       // What was foretold of this change did not come to be: show the message as it is.
       const messageId = String(frame.ref).split(".")[0]!;
       this.api.get<Message>(`/messages/${messageId}`).then(
@@ -413,7 +399,7 @@ export class Engine {
       );
       this.onRefused(frame.code);
     } else if (frame.type === "group.member.added" || frame.type === "group.member.removed") {
-      if (!this.#core) return;
+      if (!this.#steps) return;
       this.api.get<Chat>(`/chats/${frame.chatId}`).then(
         (chat) => this.store.apply([{ op: "putChat", chat }]),
         () => undefined, // the next sync tells
@@ -442,8 +428,8 @@ export class Engine {
   /** Answers whether it is kept. What was read is not worth a transaction of its own where the core is: if it is lost
    * before the next one ends, it is read again. */
   async wish(wish: Wish): Promise<boolean> {
-    if (wish.in === "read" && this.#core) {
-      this.#put(wish);
+    if (wish.in === "read" && this.#steps) {
+      this.#steps.put(wish);
       return true;
     }
     const kept = await this.keep(() => this.store.wish(wish));
@@ -452,7 +438,7 @@ export class Engine {
   }
 
   async #wished(): Promise<void> {
-    if (this.#core) await this.#takeWishes();
+    if (this.#steps) await this.#takeWishes();
     else this.#tabs.postMessage({ do: "wish" } satisfies Note);
   }
 
@@ -488,7 +474,7 @@ export class Engine {
 
   /** A file was put into the store: whoever owns the socket sends it. */
   uploadAdded(): void {
-    if (this.#core) this.uploader.start();
+    if (this.#steps) this.uploader.start();
     else this.#tabs.postMessage({ do: "who?" } satisfies Note);
   }
 
@@ -498,7 +484,7 @@ export class Engine {
   }
 
   get owns(): boolean {
-    return this.#core !== null;
+    return this.#steps !== null;
   }
 }
 

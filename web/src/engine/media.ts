@@ -44,7 +44,9 @@ export class Pictures {
   async address(id: string, hint?: Media | null): Promise<string | null> {
     const kept = await this.engine.store.blob(`${id}:full`);
     if (kept) return this.local(`${id}:full`, kept);
-    return (await this.#media(id, hint))?.url ?? null;
+    const media = await this.#media(id, hint);
+    if (this.engine.store.lock && media && media.size <= KEPT_BYTES) return this.load(id, "full", media);
+    return media?.url ?? null;
   }
 
   async #load(id: string, size: Size, hint?: Media | null): Promise<string | null> {
@@ -56,7 +58,8 @@ export class Pictures {
       const media = await this.#media(id, hint);
       const address = size === "thumb" ? (media?.thumbnailUrl ?? media?.url) : media?.url;
       if (!address) return null;
-      const answer = await fetch(address, { credentials: "omit" });
+      // Under a lock nothing of it is left in the browser's own cache.
+      const answer = await fetch(address, { credentials: "omit", cache: store.lock ? "no-store" : "default" });
       if (!answer.ok) return null;
       const blob = await answer.blob();
       if (blob.size <= KEPT_BYTES) await store.putBlob(key, blob, Date.now()).catch(() => undefined);

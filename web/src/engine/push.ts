@@ -1,11 +1,11 @@
 /** Pushes to this browser: the subscription, the server's knowledge of it, and what the worker fetched meanwhile. */
 
 import type { Message } from "../sync/wire";
+import { KEPT, takeOff } from "../worker/screen";
 import { engine } from "./here";
 
 const READY_MS = 10_000;
 const SUBSCRIBE_MS = 15_000; // where the maker's push service cannot be reached, browsers may never answer
-const KEPT = "tidings-push"; // also in worker/notices.ts
 
 /** Subscribe and tell the server. False: pushes cannot be had here; notifications of open pages can. */
 export async function subscribe(): Promise<boolean> {
@@ -42,8 +42,7 @@ export async function subscribed(): Promise<boolean> {
 
 /** Signed out: the server has dropped the target with the session; here nothing is left on screen or kept. */
 export async function forget(): Promise<void> {
-  const worker = await navigator.serviceWorker?.getRegistration();
-  for (const one of (await worker?.getNotifications()) ?? []) one.close();
+  await takeOff(() => true);
   const kept = await caches.open(KEPT);
   for (const request of await kept.keys()) if (!request.url.endsWith("/words")) await kept.delete(request);
   await (await subscriptionHere())?.unsubscribe();

@@ -1,6 +1,7 @@
 /** Brings what the store holds and what the socket tells into the signals that the views show. */
 
 import { batch } from "@preact/signals";
+import { differ } from "../store/differ";
 import type { ChatRow } from "../store/schema";
 import type { Changed, Store } from "../store/store";
 import type { Frame } from "../sync/model";
@@ -103,7 +104,7 @@ function meet(rows: ChatRow[]): void {
 /** Whoever is shown by name is drawn again when this changes: only if somebody did. */
 function addPeople(users: User[]): void {
   const held = state.people.value;
-  const fresh = users.filter((user) => JSON.stringify(held.get(user.id)) !== JSON.stringify(user));
+  const fresh = users.filter((user) => differ(user, held.get(user.id)));
   if (fresh.length) state.people.value = new Map([...held, ...fresh.map((user) => [user.id, user] as const)]);
 }
 

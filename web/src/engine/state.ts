@@ -4,8 +4,9 @@ import { computed, signal } from "@preact/signals";
 import type { ChatRow, Draft, Row } from "../store/schema";
 import type { User } from "../sync/wire";
 
-/** `starting`: the store is being opened. `profile`: signed in, but nobody yet. */
-export const phase = signal<"starting" | "out" | "profile" | "in">("starting");
+/** `starting`: the store is being opened. `failed`: what opens it could not be loaded. `locked`: it waits for its
+ * passphrase. `profile`: signed in, but nobody yet. */
+export const phase = signal<"starting" | "failed" | "locked" | "out" | "profile" | "in">("starting");
 
 /** `offline`: no network, as the browser says. `waiting`: the server does not answer. */
 export const link = signal<"offline" | "waiting" | "connecting" | "syncing" | "online">("connecting");

@@ -48,21 +48,23 @@ export class Uploader {
     }
   }
 
-  async #send(upload: Upload, signal: AbortSignal): Promise<void> {
+  async #send({ id }: Upload, signal: AbortSignal): Promise<void> {
     const { store, api } = this.engine;
     try {
-      const progress = (share: number) => this.engine.progress(upload.id, share);
+      const upload = await store.upload(id);
+      if (!upload) return void setTimeout(() => void this.#next());
+      const progress = (share: number) => this.engine.progress(id, share);
       const media =
         upload.file.size > PARTS_FROM
           ? await sendInParts(api, store, upload, progress, signal)
           : await api.upload<Media>(upload.file, upload.fileName, progress, signal);
       if (media.state === "failed") throw new Refusal(415, "unsupported_media");
       await store.putBlob(`${media.id}:full`, upload.file, Date.now()).catch(() => undefined);
-      if (!(await store.upload(upload.id))) return; // discarded meanwhile
+      if (!(await store.isUploading(id))) return; // discarded meanwhile
       await this.engine.wish({
         in: "send",
         chatId: upload.chatId,
-        clientMsgId: upload.id,
+        clientMsgId: id,
         content: withMedia(upload.draft, media),
         createdAt: upload.createdAt,
         replyTo: upload.replyTo,
@@ -75,7 +77,7 @@ export class Uploader {
         clearTimeout(this.#retry);
         this.#retry = setTimeout(() => void this.#next(), RETRY_MS);
       } else {
-        await store.failUpload(upload.id, code);
+        await store.failUpload(id, code);
         setTimeout(() => void this.#next());
       }
     }

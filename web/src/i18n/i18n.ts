@@ -41,7 +41,10 @@ export function preferred(): Locale {
 export function t(key: Key, holes: Record<string, string | number> = {}): string {
   void locale.value; // whoever shows it is drawn again when the language changes
   const found = catalogue[key];
-  const text = typeof found === "string" ? found : (found[plurals.select(Number(holes.n ?? 0))] ?? found.other);
+  return fill(typeof found === "string" ? found : (found[plurals.select(Number(holes.n ?? 0))] ?? found.other), holes);
+}
+
+export function fill(text: string, holes: Record<string, string | number>): string {
   return text.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = holes[name];
     return typeof value === "number" ? number(value) : (value ?? "");

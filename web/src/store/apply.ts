@@ -26,7 +26,9 @@ type Part = (typeof PARTS)[number];
 export type Tx = IDBPTransaction<Schema, Part[], "readwrite">;
 
 const PART_OPS = 32; // at least in one transaction of a long step
+const TURN_ROWS = 24; // put without a pause: a slow CPU takes 1 ms for each, and a key that is pressed waits for all
 const UNREAD_MAX = 1000; // counted no further; the badge says 999+
+const UNREAD_SLICES = 10; // of rows that are looked at for so many: notices and what was deleted do not count
 
 /** Drafts are left out unless asked for: one that is written when the page goes away must not have to wait. */
 export function begin(db: Db, durability: "strict" | "relaxed", drafts = false): Tx {
@@ -35,6 +37,36 @@ export function begin(db: Db, durability: "strict" | "relaxed", drafts = false):
   tx.done.catch(() => undefined); // what was asked of it tells, and may do so before `done` is waited for
   return tx;
 }
+
+/** A transaction: all of it or, when anything in it throws, nothing. */
+export async function whole<T>(
+  db: Db,
+  durability: "strict" | "relaxed",
+  work: (tx: Tx) => Promise<T>,
+  drafts = false,
+): Promise<T> {
+  const tx = begin(db, durability, drafts);
+  try {
+    const found = await work(tx);
+    await tx.done;
+    return found;
+  } catch (error) {
+    const why = tx.error ?? error; // why it ended, not that it had ended when the next thing was asked of it
+    try {
+      tx.abort();
+    } catch {} // it had ended
+    throw why;
+  }
+}
+
+/** What was sealed by another tab is no row here: nothing is made of it, and it is not written over. */
+export function plain<T>(held: T): T {
+  if (held && typeof held === "object" && "sealed" in held) throw new Error("it is sealed");
+  return held;
+}
+
+/** The row of a message. */
+export const rowIn = async (tx: Tx, id: string) => plain(await tx.objectStore("messages").get(id));
 
 /** What a step may have changed of a chat's unread messages: nothing, some came at the end, or anything. */
 export const Unread = { Same: 0, More: 1, Any: 2 } as const;
@@ -83,12 +115,8 @@ export async function apply(
     const isLast = to === ops.length;
     const part = ops.slice(from, to);
     const drops = part.some((op) => op.op === "dropChat");
-    const tx = begin(db, "relaxed", drops);
-    try {
-      for (const id of await steps(tx, userId, part, isLast ? wishes : [])) changed.add(id);
-    } catch (error) {
-      throw tx.error ?? error; // why it ended, not that it had ended when the next thing was asked of it
-    }
+    const ids = await whole(db, "relaxed", (tx) => steps(tx, userId, part, isLast ? wishes : []), drops);
+    for (const id of ids) changed.add(id);
     if (isLast) break;
     from = to;
   }
@@ -116,7 +144,6 @@ async function steps(tx: Tx, userId: string, ops: Op[], wishes: number[]): Promi
   }
   for (const n of wishes) await tx.objectStore("wishes").delete(n);
   await Promise.all([...touched].map(([chatId, it]) => summarise(tx, userId, chatId, it)));
-  await tx.done;
   return [...touched.keys()];
 }
 
@@ -137,7 +164,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
   if ("chatId" in op) touch(touched, op.chatId, changes[op.op]);
   switch (op.op) {
     case "updateMessage": {
-      const row = await tx.objectStore("messages").get(op.message.messageId);
+      const row = await rowIn(tx, op.message.messageId);
       if (row) {
         touch(touched, row.chatId, { newest: true, unread: Unread.Any });
         const starred = op.message.starred ?? row.message.starred;
@@ -147,13 +174,13 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
     }
     case "putOptimistic": {
       const row = optimistic(userId, op, "pending");
-      const held = await tx.objectStore("messages").get(row.id);
+      const held = await rowIn(tx, row.id);
       if (!held) await tx.objectStore("messages").add(row);
       else if (held.state === "uploading") await tx.objectStore("messages").put({ ...row, place: held.place });
       break;
     }
     case "markSent": {
-      const row = await tx.objectStore("messages").get(`~${op.clientMsgId}`);
+      const row = await rowIn(tx, `~${op.clientMsgId}`);
       if (row) {
         await tx.objectStore("messages").delete(row.id);
         const { messageId, seq, createdAt } = op;
@@ -183,7 +210,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
       await change(tx, op.messageId, { votes: op.votes });
       break;
     case "setPinned": {
-      const row = await tx.objectStore("messages").get(op.messageId);
+      const row = await rowIn(tx, op.messageId);
       if (row) await tx.objectStore("messages").put({ ...row, pinned: op.pinned });
       const held = await rowOf(tx, op.chatId, touch(touched, op.chatId));
       if (held) {
@@ -200,7 +227,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
       for (const id of op.messageIds) {
         hidden.add(id);
         await tx.objectStore("hidden").put(1, id);
-        const row = await tx.objectStore("messages").get(id);
+        const row = await rowIn(tx, id);
         if (row) {
           touch(touched, row.chatId, { newest: true, unread: Unread.Any });
           await tx.objectStore("messages").delete(id);
@@ -321,8 +348,8 @@ export function stored(message: Message, before?: Row): Row {
   });
 }
 
-/** Many at once. What is held already is asked once per chat, and no write is waited for: one that fails ends the
- * transaction, and its `done` tells. */
+/** Many at once. What is held already is asked once per chat, and writes are waited for only so that whatever else
+ * there is gets its turn: one that fails ends the transaction, and its `done` tells. */
 async function putMessages(
   tx: Tx,
   userId: string,
@@ -331,7 +358,7 @@ async function putMessages(
   hidden: Set<string>,
 ): Promise<void> {
   const messages = tx.objectStore("messages");
-  const bare = unwrap(messages);
+  const bare = unwrap(messages) ?? messages; // none: it seals, and has promises of its own
   const ranges = new Map<string, [number, number]>();
   for (const { chatId, seq } of given) {
     const [from, to] = ranges.get(chatId) ?? [seq, seq];
@@ -340,8 +367,8 @@ async function putMessages(
   const found = await Promise.all(
     [...ranges].map(([id, [from, to]]) => messages.index("place").getAll(IDBKeyRange.bound([id, from], [id, to]))),
   );
-  const held = new Map(found.flat().map((row) => [row.id, row]));
-  for (const message of given) {
+  const held = new Map(found.flat().map((row) => [row.id, plain(row)]));
+  for (const [n, message] of given.entries()) {
     const { messageId, chatId, seq } = message;
     const mine = message.senderId === userId;
     const before = held.get(messageId);
@@ -354,18 +381,19 @@ async function putMessages(
     const row = stored(message, before);
     held.set(row.id, row);
     if (!it.came || it.came.place <= seq) it.came = row;
-    bare.put(row);
+    if (n % TURN_ROWS === TURN_ROWS - 1) await messages.put(row);
+    else bare.put(row);
   }
 }
 
 async function setState(tx: Tx, clientMsgId: string, state: RowState, error?: string): Promise<void> {
-  const row = await tx.objectStore("messages").get(`~${clientMsgId}`);
+  const row = await rowIn(tx, `~${clientMsgId}`);
   if (row) await tx.objectStore("messages").put(index({ ...row, state, error }));
 }
 
 /** A change of a message that is held and not deleted. */
 export async function change(tx: Tx, messageId: string, fields: Partial<Message>): Promise<void> {
-  const row = await tx.objectStore("messages").get(messageId);
+  const row = await rowIn(tx, messageId);
   if (row && !row.message.deletedAt)
     await tx.objectStore("messages").put(index({ ...row, message: { ...row.message, ...fields } }));
 }
@@ -388,11 +416,11 @@ async function dropLog(tx: Tx, touched: Touched): Promise<void> {
   const messages = tx.objectStore("messages");
   const unsent: Row[] = [];
   for (let cursor = await messages.openCursor(); cursor; cursor = await cursor.continue())
-    if (cursor.value.state !== "stored") unsent.push(cursor.value);
+    if (plain(cursor.value).state !== "stored") unsent.push(cursor.value);
   await messages.clear();
   for (const row of unsent) await messages.put(row);
   for (const part of ["positions", "stale", "marks"] as const) await tx.objectStore(part).clear();
-  for (const row of await tx.objectStore("chats").getAll()) {
+  for (const row of (await tx.objectStore("chats").getAll()).map(plain)) {
     const none = { readSeq: 0, othersReadSeq: 0, othersDeliveredSeq: 0 };
     const chat = { ...row.chat, ...none };
     touched.set(row.id, { ...anything(Unread.Any), row: Promise.resolve({ ...row, ...none, chat }) });
@@ -428,7 +456,7 @@ function slowest(marks: Mark[], members: Member[], userId: string): { read: numb
 
 /** The row of a chat, read once a step. */
 function rowOf(tx: Tx, chatId: string, it: Touch): Promise<ChatRow | undefined> {
-  it.row ??= tx.objectStore("chats").get(chatId);
+  it.row ??= tx.objectStore("chats").get(chatId).then(plain);
   return it.row;
 }
 
@@ -476,17 +504,30 @@ export async function summarise(tx: Tx, userId: string, chatId: string, given: T
     row.mentioned = it.mentionCount > 0;
     row.counted = undefined;
   } else if (!isCounted(row.counted, from, touched.unread)) {
-    const range = IDBKeyRange.bound([chatId, from], [chatId, UNSENT], true, true);
-    const rows = await place.getAll(range, UNREAD_MAX);
-    const unread = rows.filter(
-      ({ message }) => message.kind === "message" && !message.deletedAt && message.senderId !== userId,
-    );
+    const unread = await unreadFrom(tx, userId, chatId, from);
     row.unread = unread.length;
     row.mentioned = unread.some(({ message }) => message.mentions?.includes(userId));
-    row.counted = { from, full: rows.length === UNREAD_MAX };
+    row.counted = { from, full: unread.length === UNREAD_MAX };
   }
   row.activity = Date.parse(row.last?.message.createdAt ?? it.createdAt);
   await tx.objectStore("chats").put(row);
+}
+
+/** The first messages of others beyond a number, at most as many as are counted. */
+async function unreadFrom(tx: Tx, userId: string, chatId: string, from: number): Promise<Row[]> {
+  const place = tx.objectStore("messages").index("place");
+  const unread: Row[] = [];
+  for (let [after, slice] = [from, 0]; slice < UNREAD_SLICES; slice++) {
+    const range = IDBKeyRange.bound([chatId, after], [chatId, UNSENT], true, true);
+    const rows = await place.getAll(range, UNREAD_MAX);
+    for (const row of rows) {
+      const { kind, deletedAt, senderId } = row.message;
+      if (kind === "message" && !deletedAt && senderId !== userId) unread.push(row);
+    }
+    if (rows.length < UNREAD_MAX || unread.length >= UNREAD_MAX) break;
+    after = rows.at(-1)!.place;
+  }
+  return unread.slice(0, UNREAD_MAX);
 }
 
 /** Whether the count still holds: reading a thousand rows for each message that comes is what it saves. */

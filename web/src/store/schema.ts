@@ -46,6 +46,9 @@ export interface ChatRow {
   activity: number;
 }
 
+/** In localStorage, what was being typed when a page went: a `Draft` and whose it is. */
+export const TYPED = "tidings-typed";
+
 export interface Draft {
   chatId: string;
   text: string;
@@ -78,6 +81,28 @@ export interface Kept {
   blob: Blob;
   size: number;
   usedAt: number;
+}
+
+/** What opening a lock takes, but for the passphrase. Stands in `facts` as it is. */
+export interface Lock {
+  id: string;
+  salt: Uint8Array<ArrayBuffer>;
+  rounds: number;
+  /** The key of what is sealed, under one made of the passphrase. */
+  wrapped: Uint8Array<ArrayBuffer>;
+  /** Locks itself after so many ms without a touch; 0: never. */
+  after: number;
+  /** What was begun is gone on with when it is next open: until then, records of both forms stand side by side. */
+  state: "sealing" | "set" | "removing";
+  /** Everything was looked at after it was set: what is not sealed is not ours. */
+  clean?: boolean;
+}
+
+/** Seals the files that are kept, under the name they are kept by. */
+export interface Files {
+  seal(name: string, file: Blob): Promise<Blob>;
+  /** Null: it is not what was sealed. */
+  open(name: string, file: Blob): Promise<Blob | null>;
 }
 
 export interface Schema extends DBSchema {

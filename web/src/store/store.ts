@@ -2,8 +2,34 @@
 
 import type { Op, State, Wish } from "../sync/model";
 import type { Member, Message, Reaction, User } from "../sync/wire";
-import { apply, begin, change, chat, index, optimistic, PARTS, stored, summarise, type Tx, Unread } from "./apply";
-import { type ChatRow, type Db, type Draft, NAME, open, type Row, UNSENT, type Upload } from "./schema";
+import {
+  apply,
+  change,
+  chat,
+  index,
+  optimistic,
+  PARTS,
+  plain,
+  rowIn,
+  stored,
+  summarise,
+  type Tx,
+  Unread,
+  whole,
+} from "./apply";
+import { differ } from "./differ";
+import {
+  type ChatRow,
+  type Db,
+  type Draft,
+  type Files,
+  type Lock,
+  NAME,
+  open,
+  type Row,
+  UNSENT,
+  type Upload,
+} from "./schema";
 
 export interface Changed {
   chats?: string[];
@@ -20,11 +46,22 @@ export class Store {
   /** Told rows that are being written before they are on disk, and again when they are, or could not be. */
   onWriting: (rows: Row[], over: boolean) => void = () => undefined;
 
-  private constructor(readonly db: Db) {}
+  /** As everybody asks it: what seals `bare` while a lock is set and open, else `bare` itself. */
+  db: Db;
+  lock: Lock | null = null;
+  files: Files | null = null;
 
-  static async open(name = NAME): Promise<Store> {
-    const store = new Store(await open(name));
-    store.userId = ((await store.db.get("facts", "userId")) as string | undefined) ?? "";
+  private constructor(readonly bare: Db) {
+    this.db = bare;
+  }
+
+  /** `ready`: what is waited for before anything is read. */
+  static async open(name = NAME, ready?: Promise<unknown>): Promise<Store> {
+    const [db] = await Promise.all([open(name), ready]);
+    const store = new Store(db);
+    const [userId, lock] = await Promise.all([store.fact<string>("userId"), store.fact<Lock>("lock")]);
+    store.userId = userId ?? "";
+    store.lock = lock ?? null;
     return store;
   }
 
@@ -43,11 +80,13 @@ export class Store {
 
   /** Everything goes: signed out. */
   async wipe(): Promise<void> {
-    const names = [...this.db.objectStoreNames];
-    const tx = this.db.transaction(names, "readwrite", { durability: "strict" });
+    const names = [...this.bare.objectStoreNames];
+    const tx = this.bare.transaction(names, "readwrite", { durability: "strict" });
     await Promise.all(names.map((name) => tx.objectStore(name).clear()));
     await tx.done;
     this.userId = "";
+    this.db = this.bare;
+    this.lock = this.files = null;
   }
 
   // -- the core's side -----------------------------------------------------------------------------
@@ -70,7 +109,7 @@ export class Store {
       since: (since as string | undefined) ?? null,
       logEpoch: (logEpoch as string | undefined) ?? null,
       positions: Object.fromEntries(chatIds.map((id, i) => [id, seqs[i]!])),
-      outbox: outbox.map(({ id, chatId, frame }) => ({ id, chatId, frame })),
+      outbox: outbox.map(plain).map(({ id, chatId, frame }) => ({ id, chatId, frame })),
       unsentReads: Object.fromEntries(readIds.map((id, i) => [id, reads[i]!])),
       stale,
     };
@@ -108,21 +147,20 @@ export class Store {
     const row = wish.in === "send" ? optimistic(this.userId, wish, "pending") : null;
     if (row) this.onWriting([row], false);
     try {
-      const tx = begin(this.db, wish.in === "read" ? "relaxed" : "strict");
-      await tx.objectStore("wishes").add({ wish });
-      if (row) {
-        const held = await tx.objectStore("messages").get(row.id);
-        await tx.objectStore("messages").put(held ? { ...row, place: held.place } : row);
-        await tx.objectStore("uploads").delete(row.message.clientMsgId!);
-      } else if (wish.in === "ask") {
-        chatId = (await foretell(tx, this.userId, wish.frame)) ?? chatId;
-      } else if (wish.in === "read") {
-        const held = await tx.objectStore("marks").get([wish.chatId, this.userId, "read"]);
-        if (!held || held.seq < wish.seq)
-          await tx.objectStore("marks").put({ chatId, userId: this.userId, status: "read", seq: wish.seq });
-      }
-      await summarise(tx, this.userId, chatId, wish.in === "ask" ? Unread.Any : Unread.Same);
-      await tx.done;
+      await whole(this.db, wish.in === "read" ? "relaxed" : "strict", async (tx) => {
+        await tx.objectStore("wishes").add({ wish });
+        if (row) {
+          await putOwn(tx, row);
+          await tx.objectStore("uploads").delete(row.message.clientMsgId!);
+        } else if (wish.in === "ask") {
+          chatId = (await foretell(tx, this.userId, wish.frame)) ?? chatId;
+        } else if (wish.in === "read") {
+          const held = await tx.objectStore("marks").get([wish.chatId, this.userId, "read"]);
+          if (!held || held.seq < wish.seq)
+            await tx.objectStore("marks").put({ chatId, userId: this.userId, status: "read", seq: wish.seq });
+        }
+        await summarise(tx, this.userId, chatId, wish.in === "ask" ? Unread.Any : Unread.Same);
+      });
     } finally {
       if (row) this.onWriting([row], true);
       this.onChange({ chats: [chatId] });
@@ -130,7 +168,7 @@ export class Store {
   }
 
   async wishes(): Promise<{ n: number; wish: Wish }[]> {
-    return (await this.db.getAll("wishes")) as { n: number; wish: Wish }[];
+    return (await this.db.getAll("wishes")).map(plain) as { n: number; wish: Wish }[];
   }
 
   /** How much of what the person did has not been answered. */
@@ -141,94 +179,107 @@ export class Store {
       tx.objectStore("wishes").getAll(),
       tx.objectStore("uploads").count(),
     ]);
-    return outbox + uploads + wishes.filter(({ wish }) => wish.in !== "read").length;
+    return outbox + uploads + wishes.map(plain).filter(({ wish }) => wish.in !== "read").length;
   }
 
   /** Messages as the server has them now, outside of the log's order: put only beyond the position, where the log
    * will tell of them again. */
   async foresee(chatId: string, messages: Message[]): Promise<void> {
-    const tx = begin(this.db, "relaxed");
-    const position = (await tx.objectStore("positions").get(chatId)) ?? 0;
-    const hidden = new Set(await tx.objectStore("hidden").getAllKeys());
-    for (const message of messages)
-      if (message.seq > position && !hidden.has(message.messageId))
-        await tx.objectStore("messages").put(stored(message, await tx.objectStore("messages").get(message.messageId)));
-    await tx.done;
+    await whole(this.db, "relaxed", async (tx) => {
+      const position = (await tx.objectStore("positions").get(chatId)) ?? 0;
+      const hidden = new Set(await tx.objectStore("hidden").getAllKeys());
+      for (const message of messages)
+        if (message.seq > position && !hidden.has(message.messageId))
+          await tx.objectStore("messages").put(stored(message, await rowIn(tx, message.messageId)));
+    });
     this.onChange({ chats: [chatId] });
   }
 
   async star(messageId: string, starred: boolean): Promise<void> {
-    const tx = begin(this.db, "relaxed");
-    await change(tx, messageId, { starred });
-    const row = await tx.objectStore("messages").get(messageId);
-    await tx.done;
+    const row = await whole(this.db, "relaxed", async (tx) => {
+      await change(tx, messageId, { starred });
+      return await rowIn(tx, messageId);
+    });
     if (row) this.onChange({ chats: [row.chatId] });
   }
 
   // -- files on their way ----------------------------------------------------------------------------
 
   async addUpload(upload: Upload): Promise<void> {
-    const tx = begin(this.db, "strict");
-    await tx.objectStore("uploads").put(upload);
-    const row = optimistic(
-      this.userId,
-      { ...upload, clientMsgId: upload.id, content: upload.draft, replyTo: upload.replyTo },
-      "uploading",
-    );
-    const held = await tx.objectStore("messages").get(row.id);
-    await tx.objectStore("messages").put(held ? { ...row, place: held.place } : row);
-    await summarise(tx, this.userId, upload.chatId, Unread.Any);
-    await tx.done;
+    const file = await this.#sealed(upload.id, upload.file);
+    await whole(this.db, "strict", async (tx) => {
+      await tx.objectStore("uploads").put({ ...upload, file });
+      const given = { ...upload, clientMsgId: upload.id, content: upload.draft, replyTo: upload.replyTo };
+      await putOwn(tx, optimistic(this.userId, given, "uploading"));
+      await summarise(tx, this.userId, upload.chatId, Unread.Any);
+    });
     this.onChange({ chats: [upload.chatId] });
   }
 
   async failUpload(id: string, code: string): Promise<void> {
-    const tx = begin(this.db, "strict");
-    const [upload, row] = [await tx.objectStore("uploads").get(id), await tx.objectStore("messages").get(`~${id}`)];
-    if (upload) await tx.objectStore("uploads").put({ ...upload, error: code });
-    if (row) {
-      await tx.objectStore("messages").put(index({ ...row, state: "failed", error: code }));
-      await summarise(tx, this.userId, row.chatId, Unread.Same);
-    }
-    await tx.done;
+    const row = await whole(this.db, "strict", async (tx) => {
+      const [upload, held] = [plain(await tx.objectStore("uploads").get(id)), await rowIn(tx, `~${id}`)];
+      if (upload) await tx.objectStore("uploads").put({ ...upload, error: code });
+      if (held) {
+        await tx.objectStore("messages").put(index({ ...held, state: "failed", error: code }));
+        await summarise(tx, this.userId, held.chatId, Unread.Same);
+      }
+      return held;
+    });
     if (row) this.onChange({ chats: [row.chatId] });
   }
 
   /** An upload in parts has a place at the server, or none any more. */
   async placeUpload(id: string, mediaId: string | undefined): Promise<void> {
-    const tx = begin(this.db, "strict");
-    const upload = await tx.objectStore("uploads").get(id);
-    if (upload) await tx.objectStore("uploads").put({ ...upload, mediaId });
-    await tx.done;
+    await whole(this.db, "strict", async (tx) => {
+      const upload = plain(await tx.objectStore("uploads").get(id));
+      if (upload) await tx.objectStore("uploads").put({ ...upload, mediaId });
+    });
   }
 
-  uploads(): Promise<Upload[]> {
-    return this.db.getAll("uploads");
+  /** With their files as they are kept: to have one opened, ask for its upload. */
+  async uploads(): Promise<Upload[]> {
+    return (await this.db.getAll("uploads")).map(plain);
   }
 
-  upload(id: string): Promise<Upload | undefined> {
-    return this.db.get("uploads", id);
+  async upload(id: string): Promise<Upload | undefined> {
+    const held = plain(await this.db.get("uploads", id));
+    const file = held && (await this.#opened(id, held.file));
+    if (held && !file) await this.failUpload(id, "damaged");
+    return held && file ? { ...held, file } : undefined;
+  }
+
+  async isUploading(id: string): Promise<boolean> {
+    return (await this.db.count("uploads", id)) > 0;
+  }
+
+  #sealed(name: string, file: Blob): Blob | Promise<Blob> {
+    return this.files ? this.files.seal(name, file) : file;
+  }
+
+  #opened(name: string, file: Blob): Blob | Promise<Blob | null> {
+    return this.files ? this.files.open(name, file) : file;
   }
 
   /** A row that was never sent goes, with its file. */
   async discard(row: Row): Promise<void> {
-    const tx = begin(this.db, "strict");
-    await tx.objectStore("messages").delete(row.id);
-    await tx.objectStore("uploads").delete(row.id.slice(1));
-    await summarise(tx, this.userId, row.chatId, Unread.Any);
-    await tx.done;
+    await whole(this.db, "strict", async (tx) => {
+      await tx.objectStore("messages").delete(row.id);
+      await tx.objectStore("uploads").delete(row.id.slice(1));
+      await summarise(tx, this.userId, row.chatId, Unread.Any);
+    });
     this.onChange({ chats: [row.chatId] });
   }
 
   // -- the reader's side -----------------------------------------------------------------------------
 
-  chats(): Promise<ChatRow[]> {
-    return this.db.getAll("chats");
+  async chats(): Promise<ChatRow[]> {
+    return (await this.db.getAll("chats")).map(plain);
   }
 
   async chatsById(ids: string[]): Promise<Map<string, ChatRow | undefined>> {
     const tx = this.db.transaction("chats");
-    return new Map(await Promise.all(ids.map(async (id) => [id, await tx.store.get(id)] as const)));
+    return new Map(await Promise.all(ids.map(async (id) => [id, plain(await tx.store.get(id))] as const)));
   }
 
   /** Everything of the chat's log up to here is held. */
@@ -236,18 +287,19 @@ export class Store {
     return (await this.db.get("positions", chatId)) ?? 0;
   }
 
-  row(id: string): Promise<Row | undefined> {
-    return this.db.get("messages", id);
+  async row(id: string): Promise<Row | undefined> {
+    return plain(await this.db.get("messages", id));
   }
 
   /** Rows from one place to another, both included. */
-  between(chatId: string, from: number, to: number): Promise<Row[]> {
-    return this.db.getAllFromIndex("messages", "place", IDBKeyRange.bound([chatId, from], [chatId, to]));
+  async between(chatId: string, from: number, to: number): Promise<Row[]> {
+    const range = IDBKeyRange.bound([chatId, from], [chatId, to]);
+    return (await this.db.getAllFromIndex("messages", "place", range)).map(plain);
   }
 
-  after(chatId: string, place: number, count: number): Promise<Row[]> {
+  async after(chatId: string, place: number, count: number): Promise<Row[]> {
     const range = IDBKeyRange.bound([chatId, place], [chatId, Number.MAX_VALUE], true);
-    return this.db.getAllFromIndex("messages", "place", range, count);
+    return (await this.db.getAllFromIndex("messages", "place", range, count)).map(plain);
   }
 
   /** The last `count` rows before a place. Numbers are nearly dense, so a range is asked, and widened if need be. */
@@ -281,34 +333,35 @@ export class Store {
 
   // -- people, drafts, files ---------------------------------------------------------------------------
 
-  people(): Promise<User[]> {
-    return this.db.getAll("people");
+  async people(): Promise<User[]> {
+    return (await this.db.getAll("people")).map(plain);
   }
 
   async putPeople(users: User[]): Promise<void> {
     if (!users.length) return;
     const tx = this.db.transaction("people", "readwrite");
-    await Promise.all(users.map((user) => tx.store.put(user)));
+    const held = await Promise.all(users.map((user) => tx.store.get(user.id)));
+    const fresh = users.filter((user, i) => differ(user, held[i]));
+    await Promise.all(fresh.map((user) => tx.store.put(user)));
     await tx.done;
-    this.onChange({ people: users.map((user) => user.id) });
+    if (fresh.length) this.onChange({ people: fresh.map((user) => user.id) });
   }
 
-  members(chatId: string): Promise<Member[] | undefined> {
-    return this.db.get("members", chatId);
+  async members(chatId: string): Promise<Member[] | undefined> {
+    return plain(await this.db.get("members", chatId));
   }
 
   async putMembers(chatId: string, members: Member[]): Promise<void> {
-    const held = await this.members(chatId);
-    if (JSON.stringify(held) === JSON.stringify(members)) return;
-    const tx = begin(this.db, "relaxed");
-    await tx.objectStore("members").put(members, chatId);
-    await summarise(tx, this.userId, chatId, Unread.Same);
-    await tx.done;
+    if (!differ(await this.members(chatId), members)) return;
+    await whole(this.db, "relaxed", async (tx) => {
+      await tx.objectStore("members").put(members, chatId);
+      await summarise(tx, this.userId, chatId, Unread.Same);
+    });
     this.onChange({ chats: [chatId] });
   }
 
-  drafts(): Promise<Draft[]> {
-    return this.db.getAll("drafts");
+  async drafts(): Promise<Draft[]> {
+    return (await this.db.getAll("drafts")).map(plain);
   }
 
   async putDraft(draft: Draft): Promise<void> {
@@ -320,7 +373,7 @@ export class Store {
   }
 
   async fact<T>(name: string): Promise<T | undefined> {
-    return (await this.db.get("facts", name)) as T | undefined;
+    return plain(await this.db.get("facts", name)) as T | undefined;
   }
 
   async setFact(name: string, value: unknown): Promise<void> {
@@ -328,11 +381,13 @@ export class Store {
   }
 
   async blob(id: string): Promise<Blob | undefined> {
-    return (await this.db.get("blobs", id))?.blob;
+    const kept = await this.db.get("blobs", id);
+    return (kept && (await this.#opened(id, kept.blob))) ?? undefined;
   }
 
   /** Kept until there is more than the quota, then the longest unused go. */
-  async putBlob(id: string, blob: Blob, now: number): Promise<void> {
+  async putBlob(id: string, file: Blob, now: number): Promise<void> {
+    const blob = await this.#sealed(id, file);
     const tx = this.db.transaction("blobs", "readwrite");
     await tx.store.put({ id, blob, size: blob.size, usedAt: now });
     const total = ((await this.db.get("facts", "blobBytes")) as number | undefined) ?? 0;
@@ -352,6 +407,12 @@ export class Store {
   }
 }
 
+/** A row of one's own without a number, in the place of what it was before. */
+async function putOwn(tx: Tx, row: Row): Promise<void> {
+  const held = await rowIn(tx, row.id);
+  await tx.objectStore("messages").put(held ? { ...row, place: held.place } : row);
+}
+
 /** What an edit, deletion, reaction or vote will look like, shown before the server has answered. */
 async function foretell(
   tx: Tx,
@@ -359,7 +420,7 @@ async function foretell(
   frame: { type: string; [field: string]: unknown },
 ): Promise<string | undefined> {
   const messageId = frame.messageId as string;
-  const row = await tx.objectStore("messages").get(messageId);
+  const row = await rowIn(tx, messageId);
   if (!row) return undefined;
   const { message } = row;
   if (frame.type === "message.edit") {

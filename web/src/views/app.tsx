@@ -1,44 +1,23 @@
 /** The frame: two panes, one below 720 px; what is shown in them is told by the address. */
 
-import { signal, useSignalEffect } from "@preact/signals";
-import type { ComponentType } from "preact";
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useSignalEffect } from "@preact/signals";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { engine } from "../engine/here";
 import { loaded, phase, say, storageFull, toast, totalUnread } from "../engine/state";
 import { t } from "../i18n/i18n";
 import { refusal } from "./format";
+import { hearWorker } from "./heard";
 import { Icon } from "./icon";
+import "./install"; // hears the browser's offer, which comes early
+import { lazy } from "./lazy";
 import { ChatList } from "./list/chatlist";
-import { watchIncoming } from "./notify";
-import { Empty, Spinner } from "./parts";
+import { Broken, Empty } from "./parts";
 import { back, chatId, go, route } from "./route";
 
-/** A view that is loaded when it is first shown, or `eager`ly beside the shell. */
-function lazy<P extends object>(load: () => Promise<ComponentType<P>>, eager = false) {
-  const ready = signal<{ View: ComponentType<P> } | null>(null);
-  const start = () =>
-    load().then((View) => {
-      ready.value = { View };
-    });
-  if (eager) start().catch(() => undefined);
-  return function Lazy(props: P) {
-    useEffect(() => {
-      if (!ready.value) start().catch(() => say(t("error_unreachable")));
-    }, []);
-    const found = ready.value;
-    return found ? (
-      <found.View {...props} />
-    ) : (
-      <div class="panel waiting">
-        <Spinner />
-      </div>
-    );
-  };
-}
-
 // Fetched at once, beside the shell: most starts end in a chat.
-const Thread = lazy(() => import("./thread/thread").then((module) => module.Thread), true);
+const Thread = lazy(() => import("./thread/thread").then((module) => module.Thread), { eager: true });
 const SignIn = lazy(() => import("./signin").then((module) => module.SignIn));
+const Locked = lazy(() => import("./locked").then((module) => module.Locked));
 const Settings = lazy(() => import("./settings/settings").then((module) => module.Settings));
 const NewChat = lazy(() => import("./people/newchat").then((module) => module.NewChat));
 const Invited = lazy(() => import("./people/invited").then((module) => module.Invited));
@@ -46,6 +25,8 @@ const Starred = lazy(() => import("./list/starred").then((module) => module.Star
 const ChatInfo = lazy(() => import("./info/chatinfo").then((module) => module.ChatInfo));
 const Palette = lazy(() => import("./list/palette").then((module) => module.Palette));
 const Share = lazy(() => import("./people/share").then((module) => module.Share));
+
+const RETRY_MS = 10_000;
 
 export function App() {
   const [palette, setPalette] = useState(false);
@@ -57,7 +38,13 @@ export function App() {
   });
   useLayoutEffect(() => {
     engine.onRefused = (code) => say(refusal(code));
-    watchIncoming();
+    hearWorker();
+    const watch = (): unknown =>
+      import("./notify").then(
+        (notify) => notify.watchIncoming(),
+        () => setTimeout(watch, RETRY_MS),
+      );
+    watch();
     const keys = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && phase.value === "in") {
         event.preventDefault();
@@ -74,10 +61,17 @@ export function App() {
 
   const { place, id, more } = route.value;
   if (phase.value === "starting") return null;
-  if (phase.value === "out" || phase.value === "profile")
+  if (phase.value === "failed") return <Broken />;
+  if (phase.value !== "in")
     return (
       <>
-        {place === "invite" ? <Invited code={id} signIn={<SignIn />} /> : <SignIn />}
+        {phase.value === "locked" ? (
+          <Locked />
+        ) : place === "invite" ? (
+          <Invited code={id} signIn={<SignIn />} />
+        ) : (
+          <SignIn />
+        )}
         <Toast />
       </>
     );

@@ -27,7 +27,7 @@ export function titleOf(chat: Chat): string {
 }
 
 export function isSelf(chat: Chat): boolean {
-  return chat.type === "direct" && (chat.peer === null || chat.peer.id === me.value?.id);
+  return chat.type === "direct" && chat.peer !== null && chat.peer.id === me.value?.id;
 }
 
 export function clock(iso: string): string {

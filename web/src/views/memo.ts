@@ -2,10 +2,14 @@
 
 import { type ComponentType, createElement } from "preact";
 
-export function memo<P extends object>(View: ComponentType<P>): ComponentType<P> {
+export function memo<P extends object>(
+  View: ComponentType<P>,
+  differ = (one: unknown, other: unknown) => one !== other,
+): ComponentType<P> {
   function Memo(this: { props: P; shouldComponentUpdate?: (next: P) => boolean }, props: P) {
-    this.shouldComponentUpdate ??= function (this: { props: P }, next: P) {
-      return Object.keys(next).some((key) => next[key as keyof P] !== this.props[key as keyof P]);
+    // Always: signals has put one of its own, which compares by identity, into the prototype.
+    this.shouldComponentUpdate = function (this: { props: P }, next: P) {
+      return Object.keys(next).some((key) => differ(next[key as keyof P], this.props[key as keyof P]));
     };
     return createElement(View, props);
   }

@@ -6,29 +6,19 @@ import { engine } from "../engine/here";
 import { chats, isMuted, link, onTouched, phase } from "../engine/state";
 import { entry, locale, t } from "../i18n/i18n";
 import type { Message } from "../sync/wire";
+import { KEPT, takeOff } from "../worker/screen";
 import { contentLine, nameOf, titleOf } from "./format";
 import { look, setLook } from "./look";
-import { chatId, go } from "./route";
 
 const push = () => import("../engine/push");
 
 export const canNotify = () => "Notification" in globalThis && "serviceWorker" in navigator;
 const may = () => canNotify() && look.value.notify && Notification.permission === "granted";
 
-interface FromWorker {
-  open?: string;
-  woken?: true;
-  seen?: string;
-}
-
 export function watchIncoming(): void {
   if (!canNotify()) return;
   engine.onIncoming = (messages) => void show(messages);
-  navigator.serviceWorker.addEventListener("message", ({ data, ports }: MessageEvent<FromWorker>) => {
-    if (data.open) go(data.open);
-    if (data.woken) engine.woken();
-    if (data.seen) ports[0]?.postMessage(isSeen(data.seen));
-  });
+  if (!engine.store.lock) void caches.open(KEPT).then((kept) => kept.delete("/push/lock")); // of one that is gone
   onTouched.add((ids) => void takeAway(ids));
   effect(() => void handWords());
   let kept = false;
@@ -40,12 +30,6 @@ export function watchIncoming(): void {
     }
   });
   if (phase.value === "in") void push().then((it) => it.takeIn());
-}
-
-/** Whether somebody looks at this chat here. */
-function isSeen(id: string): boolean {
-  const looks = document.visibilityState === "visible" && document.hasFocus();
-  return looks && chatId.value === id && document.querySelector(".thread")?.checkVisibility() === true;
 }
 
 /** Ask, and subscribe. Whether pushes will come, also with no page open. */
@@ -62,8 +46,19 @@ export async function turnOff(): Promise<void> {
 
 /** The worker speaks the language that is chosen here. */
 async function handWords(): Promise<void> {
-  const words = { locale: locale.value, message: t("newMessage"), messages: entry("newMessages") };
-  await (await caches.open("tidings-push")).put("/push/words", new Response(JSON.stringify(words)));
+  const kinds = {
+    image: t("photo"),
+    video: t("video"),
+    audio: t("audio"),
+    voice: t("voiceMessage"),
+    document: t("document"),
+    location: t("location"),
+    contact: t("contact"),
+    sticker: t("sticker"),
+    poll: t("poll"),
+  };
+  const words = { locale: locale.value, message: t("newMessage"), messages: entry("newMessages"), kinds };
+  await (await caches.open(KEPT)).put("/push/words", new Response(JSON.stringify(words)));
 }
 
 async function show(messages: Message[]): Promise<void> {
@@ -83,9 +78,7 @@ async function show(messages: Message[]): Promise<void> {
 /** What was read here needs no notification. */
 async function takeAway(ids: ReadonlySet<string>): Promise<void> {
   if (!may()) return;
-  const worker = await navigator.serviceWorker.getRegistration();
-  for (const one of (await worker?.getNotifications()) ?? []) {
-    const readSeq = ids.has(one.tag) ? (chats.value.get(one.tag)?.readSeq ?? 0) : 0;
-    if ((one.data as { seq: number }).seq <= readSeq) one.close();
-  }
+  await takeOff(
+    ({ tag, data }) => ids.has(tag) && (data as { seq: number }).seq <= (chats.value.get(tag)?.readSeq ?? 0),
+  );
 }

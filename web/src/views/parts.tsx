@@ -113,14 +113,11 @@ export function Menu(props: {
     const items = [...box.current!.querySelectorAll<HTMLElement>("[role^=menuitem]")];
     const at = items.indexOf(document.activeElement as HTMLElement);
     const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
-    if (next !== undefined) {
-      event.preventDefault();
-      items[(next + items.length) % items.length]?.focus();
-    } else if (event.key === "Escape" || event.key === "Tab") {
-      event.preventDefault();
-      event.stopPropagation();
-      props.onClose();
-    }
+    if (next === undefined && event.key !== "Escape" && event.key !== "Tab") return;
+    event.preventDefault();
+    event.stopPropagation(); // a list that it lies in would go on from row to row
+    if (next === undefined) props.onClose();
+    else items[(next + items.length) % items.length]?.focus();
   };
   return (
     <div
@@ -283,6 +280,17 @@ export function Empty(props: { icon: IconName; title: string; text?: string; chi
       {props.text && <p>{props.text}</p>}
       {props.children}
     </div>
+  );
+}
+
+/** Something of the app is not here: it can be opened anew. */
+export function Broken() {
+  return (
+    <Empty icon="alert" title={t("error_unreachable")}>
+      <button type="button" class="button" onClick={() => location.reload()}>
+        {t("retry")}
+      </button>
+    </Empty>
   );
 }
 

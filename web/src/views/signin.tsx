@@ -44,7 +44,7 @@ export function SignIn() {
 
 function Phone() {
   const phone = useSignal("");
-  const sent = useSignal(false);
+  const sent = useSignal<"" | "sms" | "shown">("");
   const code = useSignal("");
   const error = useSignal("");
   const busy = useSignal(false);
@@ -72,7 +72,7 @@ function Phone() {
   const ask = () =>
     attempt(async () => {
       const answer = await engine.session.requestCode(plain(phone.value));
-      sent.value = true;
+      sent.value = answer.delivery ?? "sms";
       wait.value = answer.resendAfter;
     });
   const verify = () => attempt(() => engine.signIn(plain(phone.value), code.value));
@@ -116,7 +116,15 @@ function Phone() {
       }}
     >
       <h1>{t("codeTitle")}</h1>
-      <p>{t("codeText", { phone: phone.value })}</p>
+      <p>
+        {sent.value === "sms" ? (
+          t("codeText", { phone: phone.value })
+        ) : (
+          <>
+            {t("codeShown")} <code dir="ltr">{`tidings code ${plain(phone.value)}`}</code>
+          </>
+        )}
+      </p>
       <label class="field">
         <span>{t("code")}</span>
         <input
@@ -146,7 +154,7 @@ function Phone() {
           type="button"
           class="link"
           onClick={() => {
-            sent.value = false;
+            sent.value = "";
             code.value = "";
             error.value = "";
           }}

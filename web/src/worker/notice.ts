@@ -8,6 +8,8 @@ export interface Push {
   senderName?: string;
   chatName?: string;
   text?: string | null;
+  /** Of a content that is no text: `text` begins with an English word for it. */
+  kind?: string;
   badge?: number;
   /** How many messages this stands for, when a page says so. */
   count?: number;
@@ -18,6 +20,8 @@ export interface Words {
   locale: string;
   message: string;
   messages: { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
+  /** What contents are called that are no text. */
+  kinds?: Record<string, string>;
 }
 
 export const ENGLISH: Words = {
@@ -38,6 +42,11 @@ export interface Notice {
   options: NotificationOptions & { data: Held; renotify: boolean };
 }
 
+/** What may be told of it while the store has a lock: that there is something. */
+export function unnamed({ type, chatId, seq, count }: Push): Push {
+  return count === undefined ? { type, chatId, seq } : { type, chatId, seq, count };
+}
+
 /** The notification of a chat after this push; null when it says nothing new: `told` is the highest number that was
  * shown or read. */
 export function noticeOf(push: Push, held: Held | null, told: number, words: Words): Notice | null {
@@ -48,7 +57,7 @@ export function noticeOf(push: Push, held: Held | null, told: number, words: Wor
 /** The same with a count that is known. `aloud`: as something new, with sound where there is one. */
 export function noticeWith(push: Push, count: number, words: Words, aloud: boolean): Notice {
   const group = push.chatName && push.chatName !== push.senderName;
-  const line = push.text || words.message;
+  const line = lineOf(push, words);
   const lines = [group && push.senderName ? `${push.senderName}: ${line}` : line];
   if (count > 1) lines.unshift(counted(count, words));
   return {
@@ -64,6 +73,13 @@ export function noticeWith(push: Push, count: number, words: Words, aloud: boole
       data: { open: `/chat/${push.chatId}`, seq: push.seq, count },
     },
   };
+}
+
+function lineOf({ text, kind }: Push, words: Words): string {
+  const word = kind && words.kinds?.[kind];
+  if (!text || !word) return text || words.message;
+  const more = text.indexOf(": ");
+  return more < 0 ? word : word + text.slice(more);
 }
 
 function counted(count: number, words: Words): string {

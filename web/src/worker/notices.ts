@@ -1,26 +1,17 @@
 /**
  * The notifications on screen: one per chat, from pushes and from pages whose socket was first. What was told is kept in
- * the cache `tidings-push`, since a worker forgets when it sleeps; the page writes its words there.
+ * a cache, since a worker forgets when it sleeps; the page writes its words there.
  */
 
 /// <reference lib="webworker" />
 
-import { ENGLISH, type Held, noticeOf, noticeWith, type Push, toldWith } from "./notice";
+import { ENGLISH, type Held, noticeOf, noticeWith, type Push, toldWith, unnamed } from "./notice";
+import { inTurn, KEPT } from "./screen";
 
 declare const self: ServiceWorkerGlobalScope;
 
-const KEPT = "tidings-push";
 const FETCH_MS = 10_000;
 const ANSWER_MS = 500; // a page that is in sight answers at once
-
-let turn: Promise<unknown> = Promise.resolve();
-
-/** One after the other: two pushes at once would count each other out. */
-function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const now = turn.then(work);
-  turn = now.catch(() => undefined);
-  return now;
-}
 
 async function read<T>(name: string, otherwise: T): Promise<T> {
   const found = await (await caches.open(KEPT)).match(`/push/${name}`);
@@ -30,6 +21,9 @@ async function read<T>(name: string, otherwise: T): Promise<T> {
 async function keep(name: string, value: unknown): Promise<void> {
   await (await caches.open(KEPT)).put(`/push/${name}`, new Response(JSON.stringify(value)));
 }
+
+/** The page says so by `/push/lock`: then no text is on screen, and none is kept. */
+const isLocked = () => read("lock", false);
 
 async function tell(chatId: string, seq: number): Promise<void> {
   await keep("told", toldWith(await read<Record<string, number>>("told", {}), chatId, seq));
@@ -59,7 +53,8 @@ async function present(push: Push, heardByPage: boolean): Promise<void> {
   if (seen.includes(true)) return await tell(push.chatId, push.seq);
   if (heardByPage && visible.length) return;
   const told = (await read<Record<string, number>>("told", {}))[push.chatId] ?? 0;
-  const notice = noticeOf(push, await heldOf(push.chatId), told, await read("words", ENGLISH));
+  const [held, words] = [await heldOf(push.chatId), await read("words", ENGLISH)];
+  const notice = noticeOf((await isLocked()) ? unnamed(push) : push, held, told, words); // asked last: it may just be set
   if (!notice) return;
   await self.registration.showNotification(notice.title, notice.options);
   await tell(push.chatId, push.seq);
@@ -98,11 +93,12 @@ async function foresee(push: Push, token: () => Promise<string | null>): Promise
   });
   if (!answer.ok) return;
   const chat = (await answer.json()) as { unreadCount: number; lastMessage: object | null };
-  if (chat.lastMessage) await keep(`message/${push.chatId}`, chat.lastMessage);
+  if (chat.lastMessage && !(await isLocked())) await keep(`message/${push.chatId}`, chat.lastMessage);
   await inTurn(async () => {
     const held = await heldOf(push.chatId);
     if (held?.seq !== push.seq || held.count === chat.unreadCount || !chat.unreadCount) return;
-    const notice = noticeWith(push, chat.unreadCount, await read("words", ENGLISH), false);
+    const words = await read("words", ENGLISH);
+    const notice = noticeWith((await isLocked()) ? unnamed(push) : push, chat.unreadCount, words, false);
     await self.registration.showNotification(notice.title, notice.options);
   });
 }

@@ -16,6 +16,7 @@ import { look } from "../look";
 import { MenuButton, PersonAvatar } from "../parts";
 import { mayWrite } from "../thread/rowmenu";
 import type { ThreadState } from "../thread/thread";
+import { leave, taken } from "./left";
 
 const DRAFT_MS = 300;
 const LINES_MAX_PX = 180;
@@ -42,7 +43,8 @@ const EXTRAS: Record<Extra, () => Promise<ComponentType<ExtraProps>>> = {
 
 export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadState; onSent(): Promise<void> }) {
   const box = useRef<HTMLTextAreaElement>(null);
-  const draft = drafts.peek().get(row.id);
+  const [left] = useState(() => taken(row.id));
+  const draft = left ?? drafts.peek().get(row.id);
   const text = useSignal(draft?.text ?? "");
   const extra = useSignal<{ what: Extra; files: File[]; asDocument: boolean } | null>(null);
   const mention = useSignal<{ at: number; query: string; chosen: number } | null>(null);
@@ -55,17 +57,20 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   const picker = useRef<HTMLInputElement>(null);
   const picking = useRef<{ asDocument: boolean; sticker: boolean }>({ asDocument: false, sticker: false });
 
+  /** Answers what had to be written. */
   const save = () => {
     clearTimeout(saving.current);
     if (state.editing.peek()) return;
     const replyTo = state.replyTo.peek()?.message.messageId ?? undefined;
     if (saved.current.text === text.peek() && saved.current.replyTo === replyTo) return;
+    taken(row.id); // what was left of it is older
     const kept = { text: text.peek(), replyTo };
     saved.current = kept;
     const given = { chatId: row.id, text: kept.text, at: Date.now(), ...(replyTo ? { replyTo } : {}) };
     engine.store.putDraft(given).catch(() => {
       if (saved.current === kept) saved.current = { text: null, replyTo }; // no room: again with the next occasion
     });
+    return given;
   };
   const grow = () => {
     const area = box.current;
@@ -84,10 +89,20 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
         state.replyTo.value = held;
       });
     if (matchMedia("(hover: hover)").matches) box.current?.focus();
-    const flush = () => save();
+  }, []);
+  useLayoutEffect(() => {
+    // before a key can come
+    if (left) engine.store.putDraft(left).catch(() => undefined);
+    const flush = ({ type }: Event) => {
+      if (type !== "pagehide" && document.visibilityState === "visible") return;
+      const given = save();
+      if (given) leave(given);
+    };
     addEventListener("pagehide", flush);
+    document.addEventListener("visibilitychange", flush); // of a page that is killed, phones tell no more
     return () => {
       removeEventListener("pagehide", flush);
+      document.removeEventListener("visibilitychange", flush);
       save();
       actions.typed(row.id, false);
     };
@@ -339,6 +354,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
             ref={box}
             rows={1}
             dir="auto"
+            autoComplete="off" // else browsers write it down themselves, to restore the page
             value={text.value}
             placeholder={t("writeMessage")}
             aria-label={t("writeMessage")}

@@ -56,6 +56,7 @@ export function EmojiPicker({ onPick }: { onPick(emoji: string): void }) {
         <Icon name="search" />
         <input
           type="search"
+          autoComplete="off"
           placeholder={t("searchEmoji")}
           aria-label={t("searchEmoji")}
           onInput={(event) => (query.value = event.currentTarget.value)}

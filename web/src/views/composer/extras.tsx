@@ -43,13 +43,20 @@ export function PollDialog({ row, onClose }: Props) {
     >
       <label class="field">
         <span>{t("question")}</span>
-        <input maxLength={300} autoFocus dir="auto" onInput={(event) => (question.value = event.currentTarget.value)} />
+        <input
+          maxLength={300}
+          autoComplete="off"
+          autoFocus
+          dir="auto"
+          onInput={(event) => (question.value = event.currentTarget.value)}
+        />
       </label>
       <div class="options" role="group" aria-label={t("options")}>
         {options.value.map((text, i) => (
           <span class="option" key={i}>
             <input
               dir="auto"
+              autoComplete="off"
               maxLength={100}
               placeholder={t("option", { n: i + 1 })}
               aria-label={t("option", { n: i + 1 })}
@@ -118,7 +125,12 @@ export function PlaceDialog({ row, onClose }: Props) {
       )}
       <label class="field">
         <span>{t("placeName")}</span>
-        <input maxLength={200} dir="auto" onInput={(event) => (name.value = event.currentTarget.value)} />
+        <input
+          maxLength={200}
+          autoComplete="off"
+          dir="auto"
+          onInput={(event) => (name.value = event.currentTarget.value)}
+        />
       </label>
     </Dialog>
   );

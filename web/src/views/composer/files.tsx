@@ -68,6 +68,7 @@ export function FilesDialog(props: {
           <textarea
             rows={1}
             dir="auto"
+            autoComplete="off"
             placeholder={t("addCaption")}
             aria-label={t("addCaption")}
             autoFocus

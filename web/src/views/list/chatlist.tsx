@@ -2,9 +2,7 @@
 
 import { computed, signal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { failure, read as markRead, setSettings } from "../../engine/here";
 import {
-  chats,
   drafts,
   isMuted,
   link,
@@ -15,27 +13,29 @@ import {
   pending,
   people,
   presence,
-  say,
   typing,
   wrote,
 } from "../../engine/state";
 import { t } from "../../i18n/i18n";
+import { differ } from "../../store/differ";
 import type { ChatRow } from "../../store/schema";
-import { brief, firstName, isSelf, nameOf, previewOf, refusal, tickOf, titleOf } from "../format";
+import { brief, firstName, isSelf, nameOf, previewOf, tickOf, titleOf } from "../format";
 import { Icon, IconButton } from "../icon";
-import { install, offer } from "../install";
-import { look, setLook } from "../look";
+import { lazy } from "../lazy";
 import { memo } from "../memo";
-import { canNotify, turnOn } from "../notify";
-import { Avatar, ChatAvatar, Empty, Menu, MenuButton, type MenuItem, rove, Spinner } from "../parts";
+import { Avatar, ChatAvatar, Empty, MenuButton, rove } from "../parts";
 import { chatId, go } from "../route";
 import { Tick } from "../thread/tick";
-import { muteItems } from "./mute";
-import type { Results as ResultsView } from "./results";
+import type { At } from "./chatmenu";
 
-const FIRST_ROWS = 60; // drawn at once; more as they are scrolled to
-const MORE_ROWS = 100;
+const ChatMenu = lazy(() => import("./chatmenu").then((module) => module.ChatMenu), { blank: true });
+const Question = lazy(() => import("./question").then((module) => module.Question), { blank: true });
+const Results = lazy(() => import("./results").then((module) => module.Results));
+
+const ROW_PX = 64; // or more
+const MORE_ROWS = 30; // drawn as they are scrolled to; at first two screens
 const NEAR_PX = 1_500;
+const twoScreens = () => Math.ceil((2 * innerHeight) / ROW_PX);
 
 type Filter = "all" | "unread" | "groups" | "archived";
 const filter = signal<Filter>("all");
@@ -83,6 +83,7 @@ export function ChatList() {
         <input
           ref={box}
           type="search"
+          autoComplete="off"
           placeholder={t("searchAll")}
           aria-label={t("searchAll")}
           value={query.value}
@@ -106,24 +107,10 @@ export function ChatList() {
         )}
       </div>
       <Connection />
-      <Question />
-      {query.value.trim() ? <LazyResults query={query.value.trim()} onOpen={() => (query.value = "")} /> : <Chats />}
+      {wrote.value && <Question />}
+      {query.value.trim() ? <Results query={query.value.trim()} onOpen={() => (query.value = "")} /> : <Chats />}
     </div>
   );
-}
-
-const results = signal<typeof ResultsView | null>(null);
-
-function LazyResults(props: { query: string; onOpen(): void }) {
-  useEffect(() => {
-    if (!results.value)
-      import("./results").then(
-        (module) => (results.value = module.Results),
-        () => say(t("error_unreachable")),
-      );
-  }, []);
-  const View = results.value;
-  return View ? <View {...props} /> : <Spinner />;
 }
 
 /** Honest about the network: whether there is one, and what waits for it. */
@@ -143,43 +130,21 @@ function Connection() {
   );
 }
 
-/** Asked once each, one at a time: notifications when something was written to which an answer may come, then installing. */
-function Question() {
-  const { notify, askedNotify, askedInstall } = look.value;
-  if (!wrote.value) return null;
-  if (!notify && !askedNotify && canNotify() && Notification.permission === "default") {
-    const begin = () => void turnOn().catch((error) => say(refusal(failure(error).code)));
-    return <Ask name={t("notifications")} text={t("askNotify")} yes={t("turnOn")} onYes={begin} no="askedNotify" />;
-  }
-  if (!offer.value || askedInstall) return null;
-  return <Ask name={t("install")} text={t("askInstall")} yes={t("install")} onYes={install} no="askedInstall" />;
-}
-
-interface Asked {
-  name: string;
-  text: string;
-  yes: string;
-  onYes(): void;
-  no: "askedNotify" | "askedInstall";
-}
-
-function Ask({ name, text, yes, onYes, no }: Asked) {
-  return (
-    <div class="ask" role="region" aria-label={name}>
-      <span>{text}</span>
-      <button type="button" class="button small" onClick={onYes}>
-        {yes}
-      </button>
-      <button type="button" class="button quiet small" onClick={() => setLook({ [no]: true })}>
-        {t("notNow")}
-      </button>
-    </div>
-  );
-}
-
 function Chats() {
   const rows = shown.value;
-  const most = useSignal(FIRST_ROWS);
+  const most = useSignal(twoScreens());
+  const box = useRef<HTMLDivElement>(null);
+  const grow = () => {
+    const { scrollHeight = 0, scrollTop = 0, clientHeight = 0 } = box.current ?? {};
+    if (scrollHeight - scrollTop - clientHeight < NEAR_PX && most.value < shown.peek().length) most.value += MORE_ROWS;
+  };
+  useEffect(() => {
+    const resized = () => {
+      most.value = Math.max(most.value, twoScreens());
+    };
+    addEventListener("resize", resized);
+    return () => removeEventListener("resize", resized);
+  }, []);
   const drawn = rows.slice(0, most.value);
   useEffect(() => {
     const nameless = drawn.flatMap(({ chat, last }) => {
@@ -211,13 +176,11 @@ function Chats() {
           role="list"
           aria-label={t("chats")}
           onKeyDown={(event) => rove(event, ".chat-row > a")}
-          onScroll={({ currentTarget: box }) => {
-            const rest = box.scrollHeight - box.scrollTop - box.clientHeight;
-            if (rest < NEAR_PX && most.value < rows.length) most.value += MORE_ROWS;
-          }}
+          ref={box}
+          onScroll={grow}
         >
           {drawn.map((row) => (
-            <ChatRowView key={row.id} row={row} open={chatId.value === row.id} today={today} />
+            <ChatRowView key={row.id} row={row} open={chatId.value === row.id} muted={isMuted(row)} today={today} />
           ))}
           <RowMenu />
         </div>
@@ -245,57 +208,31 @@ function Chats() {
   );
 }
 
-function itemsOf(row: ChatRow): (MenuItem | false)[] {
-  const { settings } = row.chat;
-  const set = (fields: Partial<typeof settings>) =>
-    void setSettings(row, fields).catch((error) => say(refusal(failure(error).code)));
-  const unread = row.unread > 0 || settings.markedUnread;
-  return [
-    {
-      icon: settings.pinned ? "unpin" : "pin",
-      label: settings.pinned ? t("unpinChat") : t("pinChat"),
-      run: () => set({ pinned: !settings.pinned }),
-    },
-    ...muteItems(row, set),
-    unread
-      ? {
-          icon: "check",
-          label: t("markRead"),
-          run: () => {
-            if (settings.markedUnread) set({ markedUnread: false });
-            void markRead(row.id, Math.max(row.chat.lastSeq, row.last?.message.seq ?? 0));
-          },
-        }
-      : { icon: "chat", label: t("markUnread"), run: () => set({ markedUnread: true }) },
-    {
-      icon: settings.archived ? "unarchive" : "archive",
-      label: settings.archived ? t("unarchive") : t("archive"),
-      run: () => set({ archived: !settings.archived }),
-    },
-  ];
+interface Shown {
+  row: ChatRow;
+  open: boolean;
+  muted: boolean;
+  today: string;
 }
 
 /** `today`: the day by which times are told; on another one the row is drawn again. */
-const ChatRowView = memo(function ChatRowView({ row, open }: { row: ChatRow; open: boolean; today: string }) {
+const ChatRowView = memo(function ChatRowView({ row, open, muted }: Shown) {
   const { chat } = row;
   // Computed, so that a row is drawn again for its own chat alone.
   const typers = useComputed(() => typing.value.get(chat.id)).value;
   const written = useComputed(() => drafts.value.get(chat.id)).value;
   const seen = useComputed(() => presence.value.get(chat.peer?.id ?? "")).value;
   const draft = open ? undefined : written;
-  const muted = isMuted(row);
   const badge = row.unread || (chat.settings.markedUnread ? "" : null);
   const peer = chat.type === "direct" && !isSelf(chat) ? seen : undefined;
   const title = titleOf(chat);
-  const press = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useEffect(() => () => clearTimeout(press.current), []);
   return (
     <div
       class={`chat-row ${open ? "open" : ""} ${badge !== null ? "unread" : ""}`}
       role="listitem"
       onContextMenu={(event) => {
         event.preventDefault();
-        menuAt.value = { id: row.id, x: event.clientX, y: event.clientY };
+        openMenu(row.id, event.clientX, event.clientY);
       }}
     >
       <a
@@ -350,20 +287,23 @@ const ChatRowView = memo(function ChatRowView({ row, open }: { row: ChatRow; ope
         label={t("menuOf", { name: title })}
         onClick={(event) => {
           const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-          menuAt.value = { id: row.id, x: box.left, y: box.bottom };
+          openMenu(row.id, box.left, box.bottom);
         }}
       />
     </div>
   );
-});
+}, differ);
 
-const menuAt = signal<{ id: string; x: number; y: number } | null>(null);
+const menuAt = signal<(At & { nth: number }) | null>(null);
+let opened = 0; // each time it is another menu: one whose part did not load is asked for again
+const openMenu = (id: string, x: number, y: number) => {
+  menuAt.value = { id, x, y, nth: ++opened };
+};
 
 /** Outside of its row, which clips what it holds. */
 function RowMenu() {
   const at = menuAt.value;
-  const row = at && chats.value.get(at.id);
-  return row ? <Menu items={itemsOf(row)} at={at} onClose={() => (menuAt.value = null)} /> : null;
+  return at && <ChatMenu key={at.nth} at={at} onClose={() => (menuAt.value = null)} />;
 }
 
 function Preview({ row }: { row: ChatRow }) {

@@ -30,6 +30,7 @@ export function Palette({ onClose }: { onClose(): void }) {
         <Icon name="search" />
         <input
           type="search"
+          autoComplete="off"
           list={undefined}
           role="combobox"
           aria-expanded="true"

@@ -30,16 +30,22 @@ export function Results({ query, onOpen }: { query: string; onOpen(): void }) {
   useEffect(() => {
     let live = true;
     const timer = setTimeout(async () => {
-      const local = (await search(engine.store.db, query)).flatMap(({ message }): Hit[] =>
-        message.messageId && message.seq !== null
-          ? [{ ...message, messageId: message.messageId, seq: message.seq }]
-          : [],
+      const all = new Map<string, Hit>();
+      const show = (found: Hit[]) => {
+        if (!live) return;
+        for (const one of found) all.set(one.messageId, one);
+        hits.value = [...all.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+      };
+      const local = search(engine.store.db, query, undefined, 60, () => live).then((rows) =>
+        rows.flatMap(({ message }): Hit[] =>
+          message.messageId && message.seq !== null
+            ? [{ ...message, messageId: message.messageId, seq: message.seq }]
+            : [],
+        ),
       );
-      if (live) hits.value = local;
-      const remote = await actions.searchServer(query).catch(() => []);
-      if (!live) return;
-      const all = new Map<string, Hit>([...local, ...remote].map((one) => [one.messageId, one]));
-      hits.value = [...all.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+      // Under a lock what is here may take seconds; the server is not waited for either.
+      const remote = actions.searchServer(query).catch(() => []);
+      await Promise.all([local.then(show), remote.then((found) => found.length && show(found))]);
     }, WAIT_MS);
     return () => {
       live = false;

@@ -73,6 +73,7 @@ function NewDirect() {
         <Icon name="search" />
         <input
           type="search"
+          autoComplete="off"
           placeholder={t("nameOrNumber")}
           aria-label={t("nameOrNumber")}
           autoFocus
@@ -205,6 +206,7 @@ export function PeoplePicker(props: {
         <Icon name="search" />
         <input
           type="search"
+          autoComplete="off"
           placeholder={t("search")}
           aria-label={t("search")}
           onInput={(event) => (query.value = event.currentTarget.value)}

@@ -7,15 +7,20 @@ import * as actions from "../../engine/actions";
 import { engine, failure } from "../../engine/here";
 import { me, people, say } from "../../engine/state";
 import { LOCALES, type Locale, preferred, speak, t } from "../../i18n/i18n";
+import { tl } from "../../i18n/lock";
 import type { User } from "../../sync/wire";
 import { full, personName, refusal } from "../format";
 import { Icon, type IconName } from "../icon";
 import { install, offer } from "../install";
+import { lazy } from "../lazy";
 import { type Look, look, setLook } from "../look";
 import { Avatar, Confirm, Empty, PanelHead, PersonAvatar, Spinner, Switch } from "../parts";
 import { PicturePick } from "../picture";
 import { back, go } from "../route";
+import { Choice } from "./choice";
 import { Notifications } from "./notifications";
+
+const Lock = lazy(() => import("./lock").then((module) => module.Lock));
 
 const oops = (error: unknown) => say(refusal(failure(error).code));
 
@@ -31,6 +36,8 @@ export function Settings({ page }: { page: string }) {
       return <Notifications />;
     case "devices":
       return <Devices />;
+    case "lock":
+      return <Lock />;
     case "blocked":
       return <Blocked />;
     default:
@@ -46,6 +53,7 @@ function Overview() {
     ["notifications", "muted", t("notifications"), t("notificationsHint")],
     ["looks", "palette", t("looks"), t("looksHint")],
     ["devices", "device", t("devices"), t("devicesHint")],
+    ["lock", "key", tl("title"), tl("hint")],
     ["blocked", "ban", t("blockedPeople"), ""],
   ];
   return (
@@ -189,29 +197,6 @@ function Profile() {
         />
       )}
     </div>
-  );
-}
-
-function Choice<T extends string | number>(props: {
-  label: string;
-  value: T;
-  options: [T, string][];
-  onChange(value: T): void;
-}) {
-  return (
-    <label class="setting">
-      <span>{props.label}</span>
-      <select
-        value={String(props.value)}
-        onChange={(event) => props.onChange(props.options.find(([id]) => String(id) === event.currentTarget.value)![0])}
-      >
-        {props.options.map(([id, text]) => (
-          <option key={String(id)} value={String(id)}>
-            {text}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }
 

@@ -71,6 +71,7 @@ export function ChatPicker(props: { title: string; action: string; onPick(ids: s
         <Icon name="search" />
         <input
           type="search"
+          autoComplete="off"
           placeholder={t("search")}
           aria-label={t("search")}
           onInput={(event) => (query.value = event.currentTarget.value)}

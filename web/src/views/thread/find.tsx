@@ -18,19 +18,21 @@ export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
   useEffect(() => box.current?.focus(), []);
   useEffect(() => {
     let live = true;
-    const timer = setTimeout(async () => {
-      const local = await search(engine.store.db, query, row.id, 200);
-      const all = new Map(
-        local.flatMap(({ message }) => (message.seq === null ? [] : [[message.messageId!, message.seq] as const])),
-      );
-      if (query.trim().length > 1)
-        for (const message of await actions.searchServer(query, row.id).catch(() => []))
-          all.set(message.messageId, message.seq);
+    const all = new Map<string, number>();
+    /** From the store or the server, whichever is first: neither waits for the other. */
+    const add = (messages: { messageId: string | null; seq: number | null }[]) => {
       if (!live) return;
+      const looked = all.size ? hits.value[at.value]?.id : undefined;
+      for (const { messageId, seq } of messages) if (messageId && seq !== null) all.set(messageId, seq);
       hits.value = [...all].map(([id, seq]) => ({ id, seq })).sort((a, b) => b.seq - a.seq);
-      at.value = 0;
+      const index = hits.value.findIndex((hit) => hit.id === looked);
+      at.value = Math.max(0, index);
       const first = hits.value[0];
-      if (first) state.jump(first.seq, first.id);
+      if (index < 0 && first) state.jump(first.seq, first.id);
+    };
+    const timer = setTimeout(() => {
+      void search(engine.store.db, query, row.id, 200, () => live).then((rows) => add(rows.map((one) => one.message)));
+      if (query.trim().length > 1) void actions.searchServer(query, row.id).then(add, () => undefined);
     }, 180);
     return () => {
       live = false;
@@ -59,6 +61,7 @@ export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
         <input
           ref={box}
           type="search"
+          autoComplete="off"
           placeholder={t("searchInChat")}
           aria-label={t("searchInChat")}
           value={query}

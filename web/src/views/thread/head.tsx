@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { failure, setSettings } from "../../engine/here";
+import { failure } from "../../engine/here";
 import { me, people, presence, say, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
@@ -20,7 +20,7 @@ export function Head({ row, state }: { row: ChatRow; state: ThreadState }) {
     if (chat.peer && !isSelf(chat)) void actions.refreshPerson(chat.peer.id).catch(() => undefined);
   }, [row.id]);
   const set = (fields: Partial<typeof chat.settings>) =>
-    void setSettings(row, fields).catch((error) => say(refusal(failure(error).code)));
+    void actions.setSettings(row, fields).catch((error) => say(refusal(failure(error).code)));
   if (state.find.value !== null) return <FindBar row={row} state={state} />;
   return (
     <header class="thread-head">
@@ -81,7 +81,8 @@ function Under({ row }: { row: ChatRow }) {
       </small>
     );
   if (isSelf(chat)) return <small>{t("notesHint")}</small>;
-  const peer = people.value.get(chat.peer!.id) ?? chat.peer!;
+  if (!chat.peer) return null;
+  const peer = people.value.get(chat.peer.id) ?? chat.peer;
   if (peer.isBlocked) return <small>{t("blocked")}</small>;
   const seen = presence.value.get(peer.id) ?? { online: false, lastSeen: peer.lastSeen };
   const text = me.value ? lastSeen(seen) : "";

@@ -3,7 +3,7 @@
 import { batch, signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { engine, read as markRead, setSettings } from "../../engine/here";
+import { engine, read as markRead } from "../../engine/here";
 import { chats, link, me, say, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
@@ -107,7 +107,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
       // At the very end also what has no bubble is read: changes of messages.
       const seq = Number(bubbles[i]!.dataset.seq);
       if (seq > now.readSeq && now.unread > 0) void markRead(id, seq);
-      if (now.chat.settings.markedUnread) void setSettings(now, { markedUnread: false }).catch(() => undefined);
+      if (now.chat.settings.markedUnread) void actions.setSettings(now, { markedUnread: false }).catch(() => undefined);
       return;
     }
   };
@@ -203,6 +203,8 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
     keep();
     seen();
     measure();
+    // What fits tells of no scrolling.
+    if (box.scrollHeight <= box.clientHeight && !view.atStart && !opening.current) void view.older();
   }, [rows]);
   const lastSeenUnsent = useRef("");
 
@@ -250,7 +252,6 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
         keep();
         if (box.scrollTop < NEAR_PX && !view.atStart) void view.older();
         else if (rest < NEAR_PX && !view.atEnd) void view.newer();
-        else if (stick.current) view.trim();
       }
       seen();
     });
@@ -322,11 +323,15 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
             type="button"
             class="to-end"
             onClick={() => void toEnd()}
-            aria-label={t("toNewest")}
+            aria-label={[t("toNewest"), ...(missed.value ? [t("unread", { n: missed.value })] : [])].join(", ")}
             title={t("toNewest")}
           >
             <Icon name="down" />
-            {missed.value > 0 && <span class="badge">{missed.value > 999 ? "999+" : missed.value}</span>}
+            {missed.value > 0 && (
+              <span class="badge" aria-hidden="true">
+                {missed.value > 999 ? "999+" : missed.value}
+              </span>
+            )}
           </button>
         )}
       </div>

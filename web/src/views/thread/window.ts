@@ -4,11 +4,16 @@ import { type Signal, signal } from "@preact/signals";
 import { fetchAround } from "../../engine/actions";
 import { engine } from "../../engine/here";
 import { onTouched, onWriting } from "../../engine/state";
+import { differ } from "../../store/differ";
 import { type Row, UNSENT } from "../../store/schema";
 
-const FIRST = 32; // more than any screen shows
+const ROW_PX = 36; // the least a row takes, about
 const SLICE = 40; // read when the person comes near one end
 const ROWS_MAX = 120;
+const KEPT = SLICE * 2; // of more than that at the end that is followed: not one is dropped with each that comes
+
+/** What is drawn when a chat opens: what fills the screen. The next slice comes when that is seen. */
+const screenful = () => Math.min(SLICE, Math.ceil((globalThis.innerHeight || 800) / ROW_PX));
 
 export class Window {
   readonly rows: Signal<Row[] | null> = signal(null);
@@ -17,6 +22,7 @@ export class Window {
   #busy: Promise<void> = Promise.resolve();
   #closed = false;
   #stale = false;
+  readonly #sliding = new Set<string>();
   readonly #touched = (ids: ReadonlySet<string>) => {
     if (ids.has(this.chatId) && !this.#stale) {
       this.#stale = true; // many touches in a row are read once
@@ -34,8 +40,8 @@ export class Window {
       else this.#writing.set(row.id, row);
     }
     const rows = this.rows.peek();
-    const shown = !over && rows && this.atEnd && rows.length + here.length <= ROWS_MAX;
-    if (here.length && shown) this.#set(rows, this.atStart, true);
+    if (over || !rows || !here.length || !this.atEnd) return;
+    if (rows.length + here.length <= ROWS_MAX || this.follows()) this.#set(rows, this.atStart, true);
   };
 
   /** `follows`: whether the person looks at the end, so that rows go at the other one. */
@@ -59,55 +65,60 @@ export class Window {
     return this.#busy;
   }
 
+  /** One slice at a time: whoever asks while one is on its way would get two. */
+  #slide(way: "older" | "newer", work: () => Promise<void>): Promise<void> {
+    if (this.#sliding.has(way)) return this.#busy;
+    this.#sliding.add(way);
+    return this.#then(() => work().finally(() => this.#sliding.delete(way)));
+  }
+
   /** The newest rows. */
   toEnd(): Promise<void> {
     return this.#then(async () => {
-      const rows = await engine.store.before(this.chatId, Number.MAX_VALUE, FIRST);
-      this.#set(rows, rows.length < FIRST, true);
+      const first = screenful();
+      const rows = await engine.store.before(this.chatId, Number.MAX_VALUE, first);
+      this.#set(rows, rows.length < first, true);
     });
   }
 
   /** Around a number: a good part before it, more after. */
-  around(seq: number, before = FIRST / 4): Promise<void> {
+  around(seq: number): Promise<void> {
     return this.#then(async () => {
+      const after = screenful();
+      const before = Math.ceil(after / 4);
       const read = () =>
         Promise.all([
           engine.store.before(this.chatId, seq, before),
-          engine.store.after(this.chatId, seq - 1, FIRST + 1),
+          engine.store.after(this.chatId, seq - 1, after + 1),
         ]);
       let [older, newer] = await read();
       if (newer[0]?.place !== seq && seq > (await engine.store.position(this.chatId))) {
         await fetchAround(this.chatId, seq).catch(() => undefined);
         [older, newer] = await read();
       }
-      this.#set([...older, ...newer], older.length < before, newer.length <= FIRST);
+      this.#set([...older, ...newer], older.length < before, newer.length <= after);
     });
   }
 
   older(): Promise<void> {
-    return this.#then(async () => {
+    return this.#slide("older", async () => {
       const rows = this.rows.peek();
       if (!rows?.length || this.atStart) return;
       const older = await engine.store.before(this.chatId, rows[0]!.place, SLICE);
       const next = [...older, ...rows];
+      if (next.length > ROWS_MAX && this.atEnd && this.follows()) return; // the end they look at would be cut off
       this.#set(next.slice(0, ROWS_MAX), older.length < SLICE, this.atEnd && next.length <= ROWS_MAX);
     });
   }
 
   newer(): Promise<void> {
-    return this.#then(async () => {
+    return this.#slide("newer", async () => {
       const rows = this.rows.peek();
       if (!rows?.length || this.atEnd) return;
       const newer = await engine.store.after(this.chatId, rows.at(-1)!.place, SLICE);
       const next = [...rows, ...newer];
       this.#set(next.slice(-ROWS_MAX), this.atStart && next.length <= ROWS_MAX, newer.length < SLICE);
     });
-  }
-
-  /** Drop what is far above: the person is at the end. */
-  trim(): void {
-    const rows = this.rows.peek();
-    if (rows && this.atEnd && rows.length > ROWS_MAX) this.#set(rows.slice(-SLICE * 2), false, true);
   }
 
   async #refresh(): Promise<void> {
@@ -125,8 +136,7 @@ export class Window {
     const last = rows.at(-1)!;
     let found = await engine.store.between(this.chatId, from, this.atEnd ? Number.MAX_VALUE : last.place);
     let atEnd = this.atEnd;
-    if (found.length > ROWS_MAX && this.follows()) found = found.slice(-ROWS_MAX);
-    else if (found.length > ROWS_MAX) {
+    if (found.length > ROWS_MAX && !this.follows()) {
       // A flood while reading up here: what is below waits outside of the document.
       found = found.slice(0, ROWS_MAX);
       atEnd = false;
@@ -140,17 +150,18 @@ export class Window {
   }
 
   #set(rows: Row[], atStart: boolean, atEnd: boolean): void {
-    this.atStart = atStart;
-    this.atEnd = atEnd;
     const known = atEnd && this.#writing.size ? new Set(rows.map(keyOf)) : null;
     const writing = [...this.#writing.values()].filter((row) => known && !known.has(keyOf(row)));
-    writing.length = Math.min(writing.length, Math.max(0, ROWS_MAX - rows.length)); // the rest comes when it is stored
+    let all = writing.length ? [...rows, ...writing].sort((a, b) => a.place - b.place) : rows;
+    const cut = all.length > ROWS_MAX && this.follows();
+    all = cut ? all.slice(-KEPT) : all.slice(0, ROWS_MAX); // what is below comes when it is stored
+    this.atStart = atStart && !cut;
+    this.atEnd = atEnd;
     // The same row stays the same object, so its bubble is not drawn again.
     const held = new Map((this.rows.peek() ?? []).map((row) => [row.id, row]));
-    const all = writing.length ? [...rows, ...writing].sort((a, b) => a.place - b.place) : rows;
     this.rows.value = all.map((row) => {
       const old = held.get(row.id);
-      return old && JSON.stringify(old) === JSON.stringify(row) ? old : row;
+      return old && !differ(old, row) ? old : row;
     });
   }
 }

@@ -1,0 +1,52 @@
+/** What can be done with a chat from the list. */
+
+import { setSettings } from "../../engine/actions";
+import { failure, read as markRead } from "../../engine/here";
+import { chats, say } from "../../engine/state";
+import { t } from "../../i18n/i18n";
+import type { ChatRow } from "../../store/schema";
+import { refusal } from "../format";
+import { Menu, type MenuItem } from "../parts";
+import { muteItems } from "./mute";
+
+/** The chat whose menu is open, and where. */
+export interface At {
+  id: string;
+  x: number;
+  y: number;
+}
+
+export function ChatMenu({ at, onClose }: { at: At; onClose(): void }) {
+  const row = chats.value.get(at.id);
+  return row ? <Menu items={itemsOf(row)} at={at} onClose={onClose} /> : null;
+}
+
+function itemsOf(row: ChatRow): (MenuItem | false)[] {
+  const { settings } = row.chat;
+  const set = (fields: Partial<typeof settings>) =>
+    void setSettings(row, fields).catch((error) => say(refusal(failure(error).code)));
+  const unread = row.unread > 0 || settings.markedUnread;
+  return [
+    {
+      icon: settings.pinned ? "unpin" : "pin",
+      label: settings.pinned ? t("unpinChat") : t("pinChat"),
+      run: () => set({ pinned: !settings.pinned }),
+    },
+    ...muteItems(row, set),
+    unread
+      ? {
+          icon: "check",
+          label: t("markRead"),
+          run: () => {
+            if (settings.markedUnread) set({ markedUnread: false });
+            void markRead(row.id, Math.max(row.chat.lastSeq, row.last?.message.seq ?? 0));
+          },
+        }
+      : { icon: "chat", label: t("markUnread"), run: () => set({ markedUnread: true }) },
+    {
+      icon: settings.archived ? "unarchive" : "archive",
+      label: settings.archived ? t("unarchive") : t("archive"),
+      run: () => set({ archived: !settings.archived }),
+    },
+  ];
+}
