@@ -3,6 +3,9 @@
 Each load prints what it measured; --json keeps it. Without --url a system is started for it, through Envoy as anyone
 would reach it, and stopped at the end; --data-dir alone measures the one that runs there.
 
+Then some of them run once more under py-spy, which slows what it looks at, in their short form and not measured: a
+flame graph of each service is in .cache/bench/profiles.
+
   python -m bench compare OLD NEW    two results beside each other
   python -m bench plot RESULT.json   pictures of a result, into docs/images
   python -m bench.peers              ejabberd and Synapse beside Tidings
@@ -16,6 +19,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,9 @@ from bench.machine import machine
 from bench.target import SkippedError, Target, raise_open_files
 from tidings.devstack.state import is_owned, load_state
 
+PROFILES = Path(__file__).parents[1] / ".cache" / "bench" / "profiles"
+# What is profiled if nothing is said: 80 s in all, and it keeps every service on the hot path busy.
+PROFILED = ("a", "c100", "f", "i")
 SETTLE_S = 2.0  # between loads: what is left of one shall not weigh on the next
 
 
@@ -59,8 +66,9 @@ def measure(arguments: Sequence[str]) -> None:
     run(own, Target(""), args.long, results, args.json)
     if rest:
         with contextlib.nullcontext(given) if given else _own() as target:
-            target.profiles = args.profile
             run(rest, target, args.long, results, args.json)
+            if target.data_dir is not None and not args.no_profile:
+                profile(rest if args.profile else by_default(rest), target, args.profile or PROFILES)
     sys.exit(verdict(results))
 
 
@@ -80,8 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         "--profile",
         type=Path,
         metavar="FOLDER",
-        help="a py-spy flame graph of each Python service while each load lasts",
+        help="profile each load that is measured, and keep the flame graphs there",
     )
+    parser.add_argument("--no-profile", action="store_true", help="measure alone")
     return parser
 
 
@@ -120,6 +129,23 @@ def run(loads: dict[str, Load], target: Target, full: bool, results: dict[str, A
         show(name, results[name])
         if keep:
             save(keep, results)
+
+
+def by_default(measured: dict[str, Load]) -> dict[str, Load]:
+    """Of what was measured that which is profiled too; load a if none of it is."""
+    return {name: LOADS[name] for name in PROFILED if name in measured} or {"a": LOADS["a"]}
+
+
+def profile(loads: dict[str, Load], target: Target, folder: Path) -> None:
+    """The short form of each once more, for a flame graph of each Python service: after what is measured, because
+    py-spy stops a process for a moment at every sample. What this pass measures is thrown away."""
+    for name, load in loads.items():
+        print(f"{time.strftime('%H:%M:%S')}  load {name} once more, for profiles", file=sys.stderr)
+        for old in (folder / name).glob("*.svg"):
+            old.unlink()
+        uvloop.run(_measure(load.short, replace(target.named(name), profiles=folder)))
+        made = sorted(path.stem for path in (folder / name).glob("*.svg"))
+        print(f"  {folder / name}: {', '.join(made) or 'no profile'}", file=sys.stderr)
 
 
 async def _measure(load: Any, target: Target) -> Figures:

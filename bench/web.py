@@ -40,6 +40,9 @@ AIMS = {  # free, slowed four times
 }
 ROWS_AIM, DRIFT_AIM_PX, HEAP_AIM_MB = 120, 1, 80
 IN_FLIGHT = 64
+TURNS = 12  # chats that are opened in turns
+LOOKS_MS = 700  # how long a person looks at a chat, at least
+SETTLED_MS = 35_000  # until chats that are not new any more are not told again by each sync
 
 # Runs before the page: notes when something is on the screen, counted from the page's own clock.
 PROBES = """
@@ -52,8 +55,29 @@ PROBES = """
     watch.observe(document, { childList: true, subtree: true, characterData: true });
   });
   const texts = () => [...document.querySelectorAll('.message .text')];
+  // Whether messages that were not there before fill the thread from its head to its writer.
+  const full = (old) => {
+    const fresh = [...document.querySelectorAll('.message')].filter((one) => !old.has(one));
+    const box = document.querySelector('.scroller');
+    if (!fresh.length || !box) return false;
+    const { top, bottom } = box.getBoundingClientRect();
+    if (fresh[0].getBoundingClientRect().top > top && box.scrollTop > 0) return false;
+    // The newest at the end, or what is unread in sight.
+    const mark = document.querySelector('.divider')?.getBoundingClientRect();
+    if (mark) return mark.top >= top && mark.bottom <= bottom;
+    const end = fresh.at(-1).getBoundingClientRect().bottom;
+    return end > bottom - 60 && end <= bottom + 1;
+  };
+  // Looked at in each frame: scrolling to its place changes nothing in the document.
+  const filled = async (old) => {
+    for (let frames = 0; frames < 1_000; frames++) {
+      await frame();
+      if (full(old)) { await frame(); return performance.now(); }
+    }
+    throw new Error('the chat did not open');
+  };
   const has = (text) => () => texts().some((one) => one.textContent.includes(text));
-  window.bench = { painted, until, has, arrived: {} };
+  window.bench = { painted, until, filled, has, arrived: {} };
   window.bench.firstList = until(() => document.querySelector('.chat-row')).then(painted);
   const Native = window.WebSocket;
   window.WebSocket = class extends Native {
@@ -154,19 +178,24 @@ class Bench:
         said = time.perf_counter() - began
         self.wire.mend()
         page.reload()
-        began = time.perf_counter()
-        self._held(page, sum(counts.values()), 600)
-        return {"seeded_in_s": round(said, 1), "taken_in_s": round(time.perf_counter() - began, 1)}
+        took = self._held(page, sum(counts.values()), 600, time.perf_counter())
+        page.reload()
+        page.locator(".chat-row").nth(2 * TURNS - 1).wait_for()
+        syncing = self._chat_open(page, TURNS, first=TURNS)
+        page.wait_for_timeout(SETTLED_MS)
+        return {"seeded_in_s": round(said, 1), "taken_in_s": round(took, 1), "chat_open_while_syncing_ms": syncing}
 
-    def _held(self, page: Page, count: int, timeout_s: float) -> None:
-        end = time.perf_counter() + timeout_s
-        found = 0
-        while time.perf_counter() < end:
-            found = page.evaluate(COUNT)
-            if found >= count:
-                return
-            page.wait_for_timeout(200)
-        raise SystemExit(f"the client holds {found} of {count} messages after {timeout_s:.0f} s")
+    def _held(self, page: Page, count: int, timeout_s: float, began: float) -> float:
+        """Seconds since `began` until the client says that it holds so many messages; then they are counted."""
+        while page.evaluate(POSITIONS) < count:
+            if time.perf_counter() - began > timeout_s:
+                raise SystemExit(f"the client holds less than {count} messages after {timeout_s:.0f} s")
+            page.wait_for_timeout(100)
+        took = time.perf_counter() - began
+        found = page.evaluate(COUNT)
+        if found < count:
+            raise SystemExit(f"the client says that it holds {count} messages, and has {found}")
+        return took
 
     def measure(self, slowdown: int, rounds: int, catch_up: int) -> Figures:
         page = self.visitor.page
@@ -174,7 +203,9 @@ class Bench:
         page = self.visitor.page
         session = slowed(page, slowdown)
         found |= {
-            "chat_open_ms": self._chat_open(page, rounds),
+            "chat_open_ms": self._chat_open(page, rounds, pause_ms=LOOKS_MS),
+            "chat_opens_in_a_row_ms": self._chat_open(page, rounds, first=TURNS),
+            "two_frames_ms": self._two_frames(page, rounds),
             "send_to_bubble_ms": self._send(page, rounds),
             "frame_to_paint_ms": self._frame(page, rounds),
         }
@@ -195,30 +226,51 @@ class Bench:
             times.append(page.evaluate("bench.firstList"))
         self.wire.mend()
         page.locator(".strip").wait_for(state="detached", timeout=60_000)
+        self._settle(page)
         return p95(times)
 
-    def _chat_open(self, page: Page, rounds: int) -> float:
+    def _settle(self, page: Page) -> None:
+        """Until what the syncs of a new connection tell is held."""
+        seen = None
+        while seen != (seen := page.evaluate(SINCE)):
+            page.wait_for_timeout(1_500)
+
+    def _chat_open(self, page: Page, rounds: int, first: int = 0, pause_ms: int = 0) -> float:
+        """Each chat is left after a pause; without one, what was read in it is written while the next one opens."""
         times = []
         for number in range(rounds):
-            page.locator(".chat-row a").nth(number % 12).evaluate("one => { window.bench.target = one; }")
+            page.locator(".chat-row a").nth(first + number % TURNS).evaluate("one => { window.bench.target = one; }")
             times.append(
                 page.evaluate(
                     """async () => {
                         const old = new Set(document.querySelectorAll('.message'));
                         const began = performance.now();
                         bench.target.click();
-                        const fresh = () => [...document.querySelectorAll('.message')].filter((one) => !old.has(one));
-                        await bench.until(() => fresh().length >= 30);
-                        return await bench.painted() - began;
+                        return await bench.filled(old) - began;
                     }"""
                 )
             )
+            page.wait_for_timeout(pause_ms)
         return p95(times)
 
     def _open_big(self, page: Page) -> None:
         page.goto(f"{self.visitor.url}/chat/{self.friend.big}")
         self.visitor.writer(page).wait_for()
-        page.locator(".message").nth(29).wait_for(state="attached")
+        page.locator(".message").nth(19).wait_for(state="attached")
+
+    def _two_frames(self, page: Page, rounds: int) -> float:
+        """What the screen has of the figures below: a key that does nothing, until the second frame after it."""
+        times = []
+        for _ in range(rounds):
+            page.evaluate(
+                """() => addEventListener('keydown', () => {
+                    const began = performance.now();
+                    bench.nothing = bench.painted().then((at) => at - began);
+                }, { once: true, capture: true })"""
+            )
+            page.keyboard.press("Shift")
+            times.append(page.evaluate("bench.nothing"))
+        return p95(times)
 
     def _send(self, page: Page, rounds: int) -> float:
         self._open_big(page)
@@ -277,7 +329,7 @@ class Bench:
         """Offline while `count` messages are written: from the network's return until all of them are held."""
         page.goto(self.visitor.url)
         page.locator(".chat-row").first.wait_for()
-        before = page.evaluate(COUNT)
+        before = page.evaluate(POSITIONS)
         self.wire.cut()
         each = count // 20
         in_thread(self.friend.say(dict.fromkeys(self.friend.chats[:20], each)))
@@ -285,30 +337,40 @@ class Bench:
         self.wire.mend()
         began = time.perf_counter()
         page.evaluate("dispatchEvent(new Event('online'))")  # what a browser tells a page whose network is back
-        self._held(page, before + each * 20, 120)
-        took = time.perf_counter() - began
+        took = self._held(page, before + each * 20, 120, began)
         return {"catch_up_s": round(took, 2), "catch_up_input_delay_ms": round(page.evaluate("bench.longest"), 1)}
 
 
-COUNT = """() => new Promise((done, fail) => {
-    const ask = indexedDB.open('tidings');
-    ask.onerror = () => fail(ask.error);
-    ask.onsuccess = () => {
-        const count = ask.result.transaction('messages').objectStore('messages').count();
-        count.onsuccess = () => { ask.result.close(); done(count.result); };
-    };
-})"""
+def asked(store: str, request: str, answer: str) -> str:
+    """A script that asks the client's store. `answer` makes something of the result `found`."""
+    return f"""() => new Promise((done, fail) => {{
+        const ask = indexedDB.open('tidings');
+        ask.onerror = () => fail(ask.error);
+        ask.onsuccess = () => {{
+            const asked = ask.result.transaction('{store}').objectStore('{store}').{request};
+            asked.onsuccess = () => {{ const found = asked.result; ask.result.close(); done({answer}); }};
+        }};
+    }})"""
+
+
+COUNT = asked("messages", "count()", "found")
+# What the client says that it holds, entries of all chats together: cheap to ask, where a count takes 100,000 records.
+POSITIONS = asked("positions", "getAll()", "found.reduce((sum, one) => sum + one, 0)")
+SINCE = asked("facts", "get('since')", "found")
 
 # The longest time the page did not get to what a key would have asked of it.
 DELAYS = """() => {
     bench.longest = 0;
     const channel = new MessageChannel();
-    let asked = performance.now();
-    channel.port1.onmessage = () => {
-        bench.longest = Math.max(bench.longest, performance.now() - asked);
-        setTimeout(() => { asked = performance.now(); channel.port2.postMessage(0); }, 10);
+    const press = () => {
+        const due = performance.now() + 10;  // also what keeps the timer from it is a delay
+        setTimeout(() => channel.port2.postMessage(due), 10);
     };
-    channel.port2.postMessage(0);
+    channel.port1.onmessage = ({ data }) => {
+        bench.longest = Math.max(bench.longest, performance.now() - data);
+        press();
+    };
+    press();
 }"""
 
 SCROLL = """async (screens) => {

@@ -1,11 +1,16 @@
 """What the bench says about figures, without a system: percentiles, the account against the log, comparisons."""
 
+from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+from bench import __main__ as bench_main
 from bench.compare import rows
 from bench.figures import aims, delivery, percentiles
+from bench.loads import LOADS, Load, Measure
 from bench.plot import pictures
 from bench.stream import compare
+from bench.target import Target
 
 
 def test_percentiles_are_those_of_the_sorted_values() -> None:
@@ -53,3 +58,30 @@ def test_pictures_are_well_formed_and_only_of_what_was_measured() -> None:
     for text in found.values():
         assert ElementTree.fromstring(text).tag.endswith("svg")
     assert pictures({"machine": {}}) == {}
+
+
+def test_profiles_are_made_in_a_pass_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, Path | None]] = []
+
+    def form(name: str) -> Measure:
+        async def measure(target: Target) -> dict[str, object]:
+            seen.append((name, target.profiles))
+            return {}
+
+        return measure
+
+    target, loads = Target("http://nowhere", tmp_path), {"x": Load("", form("short"), form("full"))}
+    stale = tmp_path / "profiles" / "x" / "gone-1.svg"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    monkeypatch.setattr(bench_main, "SETTLE_S", 0)
+    bench_main.run(loads, target, True, {}, None)
+    bench_main.profile(loads, target, tmp_path / "profiles")
+    assert seen == [("full", None), ("short", tmp_path / "profiles")]
+    assert not stale.exists()
+
+
+def test_what_is_profiled_is_of_what_was_measured() -> None:
+    assert set(bench_main.by_default(LOADS)) == set(bench_main.PROFILED)
+    assert set(bench_main.by_default({"f": LOADS["f"], "e": LOADS["e"]})) == {"f"}
+    assert set(bench_main.by_default({"e": LOADS["e"]})) == {"a"}
