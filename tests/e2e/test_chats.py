@@ -88,8 +88,7 @@ async def test_settings_are_ones_own_and_reach_the_own_devices(
     until = "2099-01-01T00:00:00.000Z"
     body = {"mutedUntil": until, "archived": True, "pinned": True, "markedUnread": True}
     assert ann.ask("PUT", f"/chats/{chat}/settings", body, of=shapes.Chat)["settings"] == body
-    frame = await live.until("chat.updated")
-    assert (frame["chat"]["id"], frame["chat"]["settings"]) == (chat, body)
+    assert (await live.chat("chat.updated", chat))["settings"] == body
     partly = ann.ask("PUT", f"/chats/{chat}/settings", {"mutedUntil": None})["settings"]
     assert partly == body | {"mutedUntil": None}
     assert ben.chat(chat)["settings"]["archived"] is False
@@ -97,8 +96,8 @@ async def test_settings_are_ones_own_and_reach_the_own_devices(
         ann.refused("PUT", f"/chats/{chat}/settings", bad, code="invalid_request")
     eve.refused("PUT", f"/chats/{chat}/settings", {"pinned": True}, code="not_found")
     ann.ask("PUT", f"/chats/{chat}/settings", {"archived": False, "pinned": False, "markedUnread": False})
-    ann.say(chat, "mark")
-    await other.until("message.new")
+    mark = ann.say(chat, "mark")
+    await other.until("message.new", messageId=mark["messageId"])
     assert not [f for f in other.seen if f["type"] == "chat.updated"]
 
 
@@ -118,9 +117,8 @@ async def test_disappearing_messages_are_set_in_a_direct_chat_by_either(fresh: P
     live = await ben.open()
     changed = fresh.ask("PATCH", f"/chats/{room}", {"disappearingSeconds": 3600}, of=shapes.Chat)
     assert changed["disappearingSeconds"] == 3600
-    notice = await live.until("message.new", kind="notice", chatId=room)
-    assert (notice["content"]["event"], notice["content"]["disappearingSeconds"]) == ("disappearing.changed", 3600)
-    assert (await live.until("chat.updated"))["chat"]["disappearingSeconds"] == 3600
+    assert (await live.notice(room, "disappearing.changed"))["disappearingSeconds"] == 3600
+    assert (await live.chat("chat.updated", room))["disappearingSeconds"] == 3600
     assert fresh.say(room)["expiresAt"] is not None
     assert ben.ask("PATCH", f"/chats/{room}", {"disappearingSeconds": None})["disappearingSeconds"] is None
     assert ben.say(room)["expiresAt"] is None

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 from tests.support import shapes
-from tests.support.people import Live, Person
+from tests.support.people import Person
 from tests.support.running import System
 from tests.support.samples import NOBODY
 
@@ -12,16 +12,6 @@ from tests.support.samples import NOBODY
 @pytest.fixture(scope="module")
 def dan(system: System) -> Person:
     return Person(system.base_url)
-
-
-async def notice(live: Live, chat: str, event: str) -> dict[str, object]:
-    """The notice of an event, as it came live. Answers its content."""
-    while True:
-        frame = await live.until("message.new", chatId=chat, kind="notice")
-        assert (frame["senderId"], frame["clientMsgId"]) == (frame["content"]["actorId"], None)
-        if frame["content"]["event"] == event:
-            content: dict[str, object] = frame["content"]
-            return content
 
 
 def role_of(person: Person, group: str, whom: Person) -> str:
@@ -43,8 +33,7 @@ async def test_a_group_is_made_and_shown_to_all_as_it_is_made(ann: Person, ben: 
     assert (made["name"], made["memberCount"], made["myRole"], made["peer"]) == ("Trip", 3, "owner", None)
     assert made["permissions"] == {"send": "all", "editInfo": "all", "addMembers": "all"}
     assert ann.ask("POST", "/chats", body | {"name": "Other"}, gives=200)["id"] == made["id"]
-    shown = (await live.until("chat.created"))["chat"]
-    assert (shown["id"], shown["myRole"]) == (made["id"], "member")
+    assert (await live.chat("chat.created", made["id"]))["myRole"] == "member"
     # The id is the creator's own: another's is another chat.
     other = ben.ask("POST", "/chats", body, gives=201)
     assert other["id"] != made["id"]
@@ -114,9 +103,9 @@ async def test_roles_are_given_by_owner_and_admins(ann: Person, ben: Person, dan
     live = await dan.open()
     given = ann.ask("PUT", f"/chats/{group}/members/{ben.id}/role", {"role": "admin"}, of=shapes.Member)
     assert (given["userId"], given["role"]) == (ben.id, "admin")
-    content = await notice(live, group, "role.changed")
+    content = await live.notice(group, "role.changed")
     assert (content["userIds"], content["role"]) == ([ben.id], "admin")
-    await live.until("chat.updated")
+    await live.chat("chat.updated", group)
     dan.refused("PUT", f"/chats/{group}/members/{ben.id}/role", {"role": "member"}, code="forbidden")
     ben.refused("PUT", f"/chats/{group}/members/{ann.id}/role", {"role": "member"}, code="forbidden")
     ben.refused("PUT", f"/chats/{group}/members/{dan.id}/role", {"role": "owner"}, code="forbidden")
@@ -136,7 +125,7 @@ async def test_leaving_and_who_owns_the_group_then(ann: Person, ben: Person, dan
     live = await ben.open()
     left = ann.ask("POST", f"/chats/{group}/leave", of=shapes.Chat)
     assert (left["membership"], left["leftSeq"]) == ("left", left["lastSeq"])
-    assert (await notice(live, group, "member.left"))["userIds"] == [ann.id]
+    assert (await live.notice(group, "member.left"))["userIds"] == [ann.id]
     assert role_of(ben, group, dan) == "owner"  # the oldest admin
     assert ann.ask("POST", f"/chats/{group}/leave")["membership"] == "left"
     dan.ask("POST", f"/chats/{group}/leave")
@@ -149,9 +138,9 @@ async def test_info_is_changed_and_everyone_hears_of_it(ann: Person, ben: Person
     live = await ben.open()
     changed = ann.ask("PATCH", f"/chats/{group}", {"name": "New", "description": "About"}, of=shapes.Chat)
     assert (changed["name"], changed["description"]) == ("New", "About")
-    content = await notice(live, group, "info.changed")
+    content = await live.notice(group, "info.changed")
     assert (content["actorId"], content["name"], content["description"]) == (ann.id, "New", "About")
-    assert (await live.until("chat.updated"))["chat"]["name"] == "New"
+    assert (await live.chat("chat.updated", group))["name"] == "New"
     assert ann.ask("PATCH", f"/chats/{group}", {"description": None})["description"] is None
     ann.refused("PATCH", f"/chats/{group}", {"avatarMediaId": NOBODY}, code="not_found")
     for bad, code in (

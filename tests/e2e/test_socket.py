@@ -201,7 +201,7 @@ async def test_a_group_is_shown_as_it_is_made_and_a_removed_member_hears_no_more
     a, b = await pair(people)
     body = {"type": "group", "name": "Three", "participantIds": [people[1].id, people[2].id]}
     group = people[0].http.post("/chats", json=body).json()["id"]
-    assert (await b.until("chat.created"))["chat"]["myRole"] == "member"
+    assert (await b.chat("chat.created", group))["myRole"] == "member"
     await said(a, group, "before")
     await b.until("message.new", chatId=group, kind="message")
     assert people[0].http.delete(f"/chats/{group}/members/{people[1].id}").status_code == 204

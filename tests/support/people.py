@@ -188,6 +188,22 @@ class Live:
         except TimeoutError:
             raise AssertionError(f"no {types} {fields}; seen: {self.seen[-5:]}") from None
 
+    async def notice(self, chat_id: str, event: str) -> dict[str, Any]:
+        """The next notice of this event in a chat. Answers its content. (That of the chat's making comes late, too.)"""
+        while True:
+            frame = await self.until("message.new", chatId=chat_id, kind="notice")
+            assert (frame["senderId"], frame["clientMsgId"]) == (frame["content"]["actorId"], None)
+            if frame["content"]["event"] == event:
+                content: dict[str, Any] = frame["content"]
+                return content
+
+    async def chat(self, type_: str, chat_id: str) -> dict[str, Any]:
+        """The chat in the next `chat.created` or `chat.updated` that is about it."""
+        while True:
+            chat: dict[str, Any] = (await self.until(type_))["chat"]
+            if chat["id"] == chat_id:
+                return chat
+
     async def settle(self) -> None:
         """Wait until what was under way to this person has come: their own note to themselves comes after it only
         in the same chat, so use `until` where the order of two chats matters."""
