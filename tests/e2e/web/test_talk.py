@@ -133,7 +133,7 @@ def test_what_is_written_without_network_goes_once_and_in_order(ada: Visitor, be
     for n in range(3):
         ada.write(f"cut off {n}")
     expect(ada.bubble("cut off 2").get_by_role("img", name="Waiting to be sent")).to_be_visible()
-    expect(ada.page.locator(".strip")).to_contain_text("3 messages wait to be sent")
+    expect(ada.page.locator(".side .strip")).to_contain_text("3 waiting to be sent")
     for n in range(30):
         ben.write(f"meanwhile {n}")
     ada.page.reload()  # the worker has the shell, the store the rest
@@ -241,7 +241,7 @@ def test_a_large_file_goes_on_where_its_network_was_cut(ada: Visitor, ben: Visit
     ada.page.locator(".composer input[type=file]").set_input_files(atlas)
     ada.page.get_by_role("button", name="Send", exact=True).last.click()
     eventually(lambda: done == ["1"] and bool(held), ada.page, 30)
-    expect(ada.page.locator(".strip")).to_contain_text("1 message waits to be sent")
+    expect(ada.page.locator(".side .strip")).to_contain_text("1 waiting to be sent")
     ada.page.reload()  # the file is in the store, and what arrived of it at the server
     wire.mend()
     ben.sees("atlas.pdf", timeout_s=60)

@@ -1,12 +1,16 @@
 /** What a person can do, as plain functions. What concerns messages goes by the store; the rest asks the server. */
 
 import type { ChatRow, Row } from "../store/schema";
+import { type Settings, settled, want } from "../store/wants";
 import type { Ask, Frame } from "../sync/model";
+import { isFinal } from "../sync/outbox";
 import type { Chat, Content, Media, Member, Message, User } from "../sync/wire";
 import { failure } from "./calls";
 import { engine } from "./here";
 import type { Prepared } from "./prepare";
 import * as state from "./state";
+
+const RETRY_MS = 5_000;
 
 const unique = () => crypto.randomUUID();
 const now = () => new Date(state.now()).toISOString();
@@ -125,6 +129,9 @@ export async function openDirect(userId: string): Promise<string> {
   if (known) return known.id;
   return (await took(await engine.api.post<Chat>("/chats", { type: "direct", userId }))).id;
 }
+
+/** One of ours that is not held. */
+export const fetchChat = async (chatId: string) => took(await engine.api.get<Chat>(`/chats/${chatId}`));
 
 export async function createGroup(name: string, participantIds: string[], avatar: File | null): Promise<string> {
   const clientChatId = unique();
@@ -249,7 +256,7 @@ export async function block(userId: string, on: boolean): Promise<void> {
   if (row) await took(await engine.api.get<Chat>(`/chats/${row.id}`));
 }
 
-export const blocked = () => engine.api.get<{ items: User[] }>("/users/blocked?limit=100");
+export const blocked = async () => (await engine.api.get<{ items: User[] }>("/users/blocked?limit=100")).items;
 
 // -- oneself ---------------------------------------------------------------------------------------------
 
@@ -286,7 +293,7 @@ export interface SessionInfo {
   lastSeenAt: string;
   current: boolean;
 }
-export const sessions = () => engine.api.get<{ items: SessionInfo[] }>("/auth/sessions");
+export const sessions = async () => (await engine.api.get<{ items: SessionInfo[] }>("/auth/sessions")).items;
 export const endSession = (id: string) => engine.api.delete(`/auth/sessions/${id}`);
 export async function deleteAccount(): Promise<void> {
   await engine.api.delete("/users/me");
@@ -304,20 +311,53 @@ export async function searchServer(q: string, chatId?: string): Promise<Message[
   );
   return answer.items.map((item) => item.message);
 }
-export const starred = () => engine.api.get<{ items: Message[] }>("/messages/starred?limit=100");
+
+/** Without a connection those that were known last, as they are now on this device. Throws if none are known either. */
+export async function starred(): Promise<Message[]> {
+  try {
+    const { items } = await engine.api.get<{ items: Message[] }>("/messages/starred?limit=100");
+    await engine.store.setFact("starred", items).catch(() => undefined);
+    return items;
+  } catch (error) {
+    const known = await engine.store.fact<Message[]>("starred");
+    if (!known || failure(error).code !== "unreachable") throw error;
+    const rows = await Promise.all(known.map((item) => engine.store.row(item.messageId)));
+    return known.filter((_, i) => rows[i]?.message.starred !== false && !rows[i]?.message.deletedAt);
+  }
+}
 
 async function took(chat: Chat): Promise<Chat> {
   await engine.store.apply([{ op: "putChat", chat }]);
   return chat;
 }
 
-export const setSettings = async (row: ChatRow, settings: Partial<Chat["settings"]>) => {
-  const next = { ...row.chat, settings: { ...row.chat.settings, ...settings } };
-  await engine.store.apply([{ op: "putChat", chat: next }]); // shown at once, put right if refused
+/** Shown at once; told to the server as soon as there is one. */
+export async function setSettings(row: ChatRow, chosen: Partial<Settings>): Promise<void> {
+  if (await engine.keep(() => want(engine.store, row.id, chosen))) await tellSettings();
+}
+
+/** What was chosen for chats and is not answered. One tab at a time: what another told is not told again. */
+export const tellSettings = () =>
+  navigator.locks.request("tidings-settings", async () => {
+    const rows = await engine.store.chats();
+    for (const { id, wants } of rows) {
+      if (!wants || (await tellChosen(id, wants))) continue;
+      if (state.link.value === "online") setTimeout(() => void tellSettings(), RETRY_MS); // else when it is again
+      return;
+    }
+  });
+
+/** Answers whether the server did. */
+async function tellChosen(chatId: string, chosen: Partial<Settings>): Promise<boolean> {
+  const path = `/chats/${chatId}`;
   try {
-    await took(await engine.api.put<Chat>(`/chats/${row.id}/settings`, settings));
+    await settled(engine.store, chatId, chosen, await engine.api.put<Chat>(`${path}/settings`, chosen));
   } catch (error) {
-    await engine.store.apply([{ op: "putChat", chat: row.chat }]);
-    throw error;
+    const { code, retryAfterMs } = failure(error);
+    if (code === "unreachable" || !isFinal(code, retryAfterMs)) return false;
+    const chat = await engine.api.get<Chat>(path).catch(() => null);
+    if (chat) await settled(engine.store, chatId, chosen, chat);
+    engine.onRefused(code);
   }
-};
+  return true;
+}

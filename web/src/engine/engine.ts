@@ -241,7 +241,7 @@ export class Engine {
     if (mine) await this.setMe(mine);
   }
 
-  /** There is something new, a push says. */
+  /** There is something new, a push says; or the person wants to know. */
   woken(): void {
     this.#nudge();
   }
@@ -381,6 +381,8 @@ export class Engine {
     if (link === "online") {
       state.loaded.value = true;
       this.#rewatch();
+      if (state.waiting.value > state.pending.value)
+        import("./actions").then((actions) => actions.tellSettings()).catch(() => undefined); // the next time
     }
     if (before === "offline" || link === "online") this.uploader.start();
     this.#tabs.postMessage({ do: "link", link } satisfies Note);

@@ -17,6 +17,10 @@ export const drafts = signal<ReadonlyMap<string, Draft>>(new Map());
 export const people = signal<ReadonlyMap<string, User>>(new Map());
 /** What the person did that the server has not answered. */
 export const pending = signal(0);
+/** With what was chosen for chats. */
+export const waiting = computed(
+  () => pending.value + [...chats.value.values()].filter((row) => row.wants !== undefined).length,
+);
 /** chat -> people who type in it. */
 export const typing = signal<ReadonlyMap<string, readonly string[]>>(new Map());
 export const presence = signal<ReadonlyMap<string, { online: boolean; lastSeen: string | null }>>(new Map());

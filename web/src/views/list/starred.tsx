@@ -1,35 +1,25 @@
 import "../../style/panels.css";
-import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { failure } from "../../engine/here";
-import { chats, say } from "../../engine/state";
+import { chats } from "../../engine/state";
 import { t } from "../../i18n/i18n";
-import type { Message } from "../../sync/wire";
-import { brief, contentLine, nameOf, refusal, titleOf } from "../format";
-import { Empty, PanelHead, Spinner } from "../parts";
+import { Unanswered, useAnswer } from "../answer";
+import { brief, contentLine, nameOf, titleOf } from "../format";
+import { PanelHead } from "../panel";
+import { Empty } from "../parts";
 import { back, openMessage } from "../route";
 
 export function Starred() {
-  const found = useSignal<Message[] | null>(null);
+  const { held: found, code } = useAnswer(actions.starred);
   useEffect(() => {
-    actions.starred().then(
-      ({ items }) => {
-        found.value = items;
-        void actions.meet(items.map((item) => item.senderId ?? ""));
-      },
-      (error) => {
-        found.value = [];
-        say(refusal(failure(error).code));
-      },
-    );
-  }, []);
+    if (found.value) void actions.meet(found.value.map((item) => item.senderId ?? ""));
+  }, [found.value]);
   return (
     <div class="panel">
       <PanelHead title={t("starredMessages")} onBack={() => back("/")} />
       <div class="panel-body">
         {found.value === null ? (
-          <Spinner />
+          <Unanswered code={code.value} />
         ) : found.value.length === 0 ? (
           <Empty icon="star" title={t("nothingStarred")} text={t("nothingStarredText")} />
         ) : (

@@ -2,15 +2,18 @@
 
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useId } from "preact/hooks";
+import { useId, useLayoutEffect } from "preact/hooks";
 import { engine } from "../../engine/here";
 import * as locks from "../../engine/lock";
 import { say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import { tl } from "../../i18n/lock";
+import { Dialog } from "../dialog";
+import { land } from "../focus";
 import { refusal } from "../format";
 import { Icon, type IconName } from "../icon";
-import { Dialog, PanelHead, Spinner } from "../parts";
+import { PanelHead } from "../panel";
+import { Spinner } from "../parts";
 import { back } from "../route";
 import { Choice } from "./choice";
 
@@ -20,6 +23,7 @@ export function Lock() {
   const held = locks.lock.value;
   const asked = useSignal<"change" | "remove" | null>(null);
   const share = locks.converting.value;
+  useLayoutEffect(land, [share === null, held === null]); // what had focus was replaced
   return (
     <div class="panel">
       <PanelHead title={tl("title")} onBack={() => back("/settings")} />
@@ -34,7 +38,10 @@ export function Lock() {
         ) : held ? (
           <>
             <div class="pad">
-              {held.state !== "set" && <p class="hint">{tl("unfinished")}</p>}
+              <p class={held.state === "set" ? "notice-warn" : "hint"} role="status">
+                {held.state === "set" && <Icon name="shield" />}
+                {tl(held.state === "set" ? "isSet" : "unfinished")}
+              </p>
               <After value={held.after} onChange={(after) => void locks.setAfter(after)} />
             </div>
             <Row icon="key" text={tl("lockNow")} onClick={() => void locks.lockNow()} />
@@ -114,13 +121,14 @@ function Ask(props: { label: string; danger?: boolean; children: ComponentChildr
   };
   return (
     <form
+      noValidate // what is wrong is said below, in the language of the app
       onSubmit={(event) => {
         event.preventDefault();
         if (!busy.value) void submit();
       }}
     >
       {props.children}
-      <p class="error" role="alert">
+      <p class="error pad-block" role="alert">
         {error.value}
       </p>
       <button type="submit" class={`button ${props.danger ? "danger" : ""}`} disabled={busy.value}>
@@ -136,10 +144,17 @@ function why(problem: unknown): string {
   return code === "other_tab" ? tl("otherTab") : refusal(code);
 }
 
+/** What is wrong with a new passphrase; nothing if it will do. */
+function fault(next: string, again: string): string {
+  if (next.length < locks.LEAST) return tl("least", { n: locks.LEAST });
+  return next === again ? "" : tl("differs");
+}
+
 function SetLock() {
   const [next, again, after] = [useSignal(""), useSignal(""), useSignal<number>(3_600_000)];
   const set = async () => {
-    if (next.value !== again.value) return tl("differs");
+    const wrong = fault(next.value, again.value);
+    if (wrong) return wrong;
     await locks.setLock(engine, next.value, after.value);
     return "";
   };
@@ -162,7 +177,8 @@ function SetLock() {
 function Change({ onClose }: { onClose(): void }) {
   const [held, next, again] = [useSignal(""), useSignal(""), useSignal("")];
   const change = async () => {
-    if (next.value !== again.value) return tl("differs");
+    const wrong = fault(next.value, again.value);
+    if (wrong) return wrong;
     if (!(await locks.changePassphrase(held.value, next.value))) return tl("wrong");
     say(tl("changed"));
     onClose();

@@ -9,7 +9,7 @@ import { t } from "../../i18n/i18n";
 import { refusal } from "../format";
 import { look } from "../look";
 import { canNotify, turnOff, turnOn } from "../notify";
-import { PanelHead, Switch } from "../parts";
+import { PanelHead, Switch } from "../panel";
 import { back } from "../route";
 
 export function Notifications() {

@@ -2,19 +2,22 @@
 
 import "../../style/panels.css";
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
 import { engine, failure } from "../../engine/here";
 import { me, people, say } from "../../engine/state";
 import { LOCALES, type Locale, preferred, speak, t } from "../../i18n/i18n";
 import { tl } from "../../i18n/lock";
 import type { User } from "../../sync/wire";
+import { Unanswered, useAnswer } from "../answer";
+import { Confirm } from "../dialog";
 import { full, personName, refusal } from "../format";
 import { Icon, type IconName } from "../icon";
 import { install, offer } from "../install";
 import { lazy } from "../lazy";
 import { type Look, look, setLook } from "../look";
-import { Avatar, Confirm, Empty, PanelHead, PersonAvatar, Spinner, Switch } from "../parts";
+import { PanelHead, Switch } from "../panel";
+import { Avatar, Empty, PersonAvatar, Spinner } from "../parts";
 import { PicturePick } from "../picture";
 import { back, go } from "../route";
 import { Choice } from "./choice";
@@ -255,8 +258,7 @@ function Looks() {
 }
 
 function Privacy() {
-  const held = useSignal<actions.Privacy | null>(null);
-  useEffect(() => void actions.privacy().then((found) => (held.value = found), oops), []);
+  const { held, code } = useAnswer(actions.privacy);
   // What changed and nothing else, one after the other: two at once could end in what was chosen first.
   const saving = useRef<Promise<unknown>>(Promise.resolve());
   const set = (fields: Partial<actions.Privacy>) => {
@@ -286,7 +288,7 @@ function Privacy() {
       <PanelHead title={t("privacy")} onBack={() => back("/settings")} />
       <div class="panel-body pad">
         {held.value === null ? (
-          <Spinner />
+          <Unanswered code={code.value} />
         ) : (
           <>
             <h2>{t("whoSees")}</h2>
@@ -313,8 +315,7 @@ function Privacy() {
 }
 
 function Devices() {
-  const held = useSignal<actions.SessionInfo[] | null>(null);
-  useEffect(() => void actions.sessions().then(({ items }) => (held.value = items), oops), []);
+  const { held, code } = useAnswer(actions.sessions);
   const end = (id: string) =>
     actions.endSession(id).then(() => (held.value = held.value!.filter((one) => one.id !== id)), oops);
   return (
@@ -322,7 +323,7 @@ function Devices() {
       <PanelHead title={t("devices")} onBack={() => back("/settings")} />
       <div class="panel-body">
         {held.value === null ? (
-          <Spinner />
+          <Unanswered code={code.value} />
         ) : (
           held.value
             .toSorted((a, b) => Number(b.current) - Number(a.current))
@@ -351,8 +352,7 @@ function Devices() {
 }
 
 function Blocked() {
-  const held = useSignal<User[] | null>(null);
-  useEffect(() => void actions.blocked().then(({ items }) => (held.value = items), oops), []);
+  const { held, code } = useAnswer(actions.blocked);
   void people.value;
   const free = (user: User) =>
     actions.block(user.id, false).then(() => (held.value = held.value!.filter((one) => one.id !== user.id)), oops);
@@ -361,7 +361,7 @@ function Blocked() {
       <PanelHead title={t("blockedPeople")} onBack={() => back("/settings")} />
       <div class="panel-body">
         {held.value === null ? (
-          <Spinner />
+          <Unanswered code={code.value} />
         ) : held.value.length === 0 ? (
           <Empty icon="ban" title={t("nobodyBlocked")} text={t("nobodyBlockedText")} />
         ) : (
