@@ -5,14 +5,16 @@ import { useLayoutEffect, useState } from "preact/hooks";
 import { engine } from "../engine/here";
 import { loaded, phase, say, storageFull, toast, totalUnread } from "../engine/state";
 import { t } from "../i18n/i18n";
+import { land } from "./focus";
 import { refusal } from "./format";
 import { hearWorker } from "./heard";
 import { Icon } from "./icon";
 import "./install"; // hears the browser's offer, which comes early
+import { isPaletteKey } from "./keys";
 import { lazy } from "./lazy";
 import { ChatList } from "./list/chatlist";
 import { Broken, Empty } from "./parts";
-import { back, chatId, go, route } from "./route";
+import { back, chatId, go, path, route } from "./route";
 
 // Fetched at once, beside the shell: most starts end in a chat.
 const Thread = lazy(() => import("./thread/thread").then((module) => module.Thread), { eager: true });
@@ -46,7 +48,7 @@ export function App() {
       );
     watch();
     const keys = (event: KeyboardEvent) => {
-      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && phase.value === "in") {
+      if (isPaletteKey(event) && phase.value === "in") {
         event.preventDefault();
         setPalette((open) => !open);
       } else if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open], .menu")) {
@@ -58,6 +60,8 @@ export function App() {
     addEventListener("keydown", keys);
     return () => removeEventListener("keydown", keys);
   }, []);
+
+  useLayoutEffect(land, [path.value]);
 
   const { place, id, more } = route.value;
   if (phase.value === "starting") return null;

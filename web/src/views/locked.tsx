@@ -6,8 +6,9 @@ import { useRef } from "preact/hooks";
 import { reason, signOutAnyway, unlock } from "../engine/lock";
 import { say } from "../engine/state";
 import { tl } from "../i18n/lock";
+import { Confirm } from "./dialog";
 import { refusal } from "./format";
-import { Confirm, Spinner } from "./parts";
+import { Spinner } from "./parts";
 import { go } from "./route";
 
 export function Locked() {

@@ -13,7 +13,8 @@ import type { Content, Member } from "../../sync/wire";
 import { contentLine, nameOf, personName, refusal } from "../format";
 import { Icon, IconButton } from "../icon";
 import { look } from "../look";
-import { MenuButton, PersonAvatar } from "../parts";
+import { MenuButton } from "../menubutton";
+import { PersonAvatar } from "../parts";
 import { mayWrite } from "../thread/rowmenu";
 import type { ThreadState } from "../thread/thread";
 import { leave, taken } from "./left";
@@ -194,12 +195,22 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
     if (event.key === "Enter" && !event.shiftKey && (look.value.enterSends || event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       void submit();
-    } else if (event.key === "Escape" && (choice || state.editing.value || state.replyTo.value || extra.value)) {
-      event.preventDefault();
-      if (choice) mention.value = null;
-      else if (extra.value) extra.value = null;
-      else cancel();
     }
+  };
+  /** Wherever in it focus is. */
+  const escaped = (event: KeyboardEvent) => {
+    if (event.key !== "Escape" || event.isComposing) return;
+    if (mention.value) mention.value = null;
+    else if (extra.value?.what === "emoji") closeExtra();
+    else if (extra.value)
+      return; // a dialog of its own
+    else if (state.editing.value || state.replyTo.value) cancel();
+    else return;
+    event.preventDefault();
+  };
+  const closeExtra = () => {
+    extra.value = null;
+    box.current?.focus();
   };
   const cancel = () => {
     if (state.editing.value) text.value = drafts.peek().get(row.id)?.text ?? "";
@@ -278,7 +289,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   const recording = extra.value?.what === "voice";
   const canRecord = "MediaRecorder" in globalThis && Boolean(navigator.mediaDevices);
   return (
-    <footer class="composer">
+    <footer class="composer" onKeyDown={escaped}>
       {above && (
         <div class="above">
           <Icon name={state.editing.value ? "edit" : "reply"} />
@@ -314,10 +325,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
           state={state}
           files={extra.value.files}
           asDocument={extra.value.asDocument}
-          onClose={() => {
-            extra.value = null;
-            box.current?.focus();
-          }}
+          onClose={closeExtra}
           onPick={insert}
         />
       )}

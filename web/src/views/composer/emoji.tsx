@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { t } from "../../i18n/i18n";
 import { wordsOf } from "../../store/text";
 import { Icon } from "../icon";
+import { useLayer } from "../layer";
 
 type One = [emoji: string, name: string, group: number];
 
@@ -99,9 +100,15 @@ export function EmojiPicker({ onPick }: { onPick(emoji: string): void }) {
   );
 }
 
-export function EmojiPanel({ onPick }: { onPick(text: string): void }) {
+export function EmojiPanel({ onPick, onClose }: { onPick(text: string): void; onClose(): void }) {
+  const box = useRef<HTMLDivElement>(null);
+  useLayer(onClose);
+  useEffect(() => {
+    // On a phone its keyboard would come and hide what was asked for.
+    if (matchMedia("(hover: hover)").matches) box.current!.querySelector("input")!.focus();
+  }, []);
   return (
-    <div class="emoji-panel">
+    <div class="emoji-panel" ref={box}>
       <EmojiPicker onPick={onPick} />
     </div>
   );

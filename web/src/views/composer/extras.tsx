@@ -7,9 +7,11 @@ import { people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
 import type { User } from "../../sync/wire";
+import { Dialog } from "../dialog";
 import { personName } from "../format";
 import { Icon, IconButton } from "../icon";
-import { Dialog, PersonAvatar, Spinner, Switch } from "../parts";
+import { Switch } from "../panel";
+import { PersonAvatar, Spinner } from "../parts";
 
 interface Props {
   row: ChatRow;

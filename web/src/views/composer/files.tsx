@@ -7,9 +7,10 @@ import { prepare } from "../../engine/prepare";
 import { say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
+import { Dialog } from "../dialog";
 import { bytes } from "../format";
 import { Icon, IconButton } from "../icon";
-import { Dialog, Switch } from "../parts";
+import { Switch } from "../panel";
 import type { ThreadState } from "../thread/thread";
 
 const MB = 1024 * 1024;

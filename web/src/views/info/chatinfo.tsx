@@ -7,9 +7,11 @@ import { failure } from "../../engine/here";
 import { chats, isMuted, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
+import { Confirm } from "../dialog";
 import { isSelf, refusal, titleOf } from "../format";
 import { Icon, IconButton } from "../icon";
-import { Avatar, ChatAvatar, Confirm, PanelHead, Spinner, Switch } from "../parts";
+import { PanelHead, Switch } from "../panel";
+import { Avatar, ChatAvatar, Spinner } from "../parts";
 import { PicturePick } from "../picture";
 import { back, go } from "../route";
 import { Members } from "./members";
@@ -186,7 +188,7 @@ const TIMERS: [number, "timerOff" | "timer1d" | "timer7d" | "timer90d"][] = [
 
 function ChatSettings({ row }: { row: ChatRow }) {
   const { chat } = row;
-  const set = (fields: Partial<typeof chat.settings>) => void actions.setSettings(row, fields).catch(oops);
+  const set = (fields: Partial<typeof chat.settings>) => void actions.setSettings(row, fields);
   const edit = (fields: Parameters<typeof actions.editChat>[1]) => void actions.editChat(row.id, fields).catch(oops);
   const admin = chat.myRole !== "member";
   const rights = ["send", "editInfo", "addMembers"] as const;

@@ -1,32 +1,23 @@
 /** The chat list: order, filters, search, and what is going on in each chat. */
 
 import { computed, signal, useComputed, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
-import {
-  drafts,
-  isMuted,
-  link,
-  loaded,
-  me,
-  now,
-  ordered,
-  pending,
-  people,
-  presence,
-  typing,
-  wrote,
-} from "../../engine/state";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { drafts, isMuted, link, loaded, me, now, ordered, people, presence, typing, wrote } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import { differ } from "../../store/differ";
 import type { ChatRow } from "../../store/schema";
+import { Connection } from "../connection";
 import { brief, firstName, isSelf, nameOf, previewOf, tickOf, titleOf } from "../format";
 import { Icon, IconButton } from "../icon";
+import { rove } from "../keys";
 import { lazy } from "../lazy";
 import { memo } from "../memo";
-import { Avatar, ChatAvatar, Empty, MenuButton, rove } from "../parts";
+import { MenuButton } from "../menubutton";
+import { Avatar, ChatAvatar, Empty } from "../parts";
 import { chatId, go } from "../route";
 import { Tick } from "../thread/tick";
 import type { At } from "./chatmenu";
+import { onLongPress } from "./press";
 
 const ChatMenu = lazy(() => import("./chatmenu").then((module) => module.ChatMenu), { blank: true });
 const Question = lazy(() => import("./question").then((module) => module.Question), { blank: true });
@@ -113,27 +104,11 @@ export function ChatList() {
   );
 }
 
-/** Honest about the network: whether there is one, and what waits for it. */
-function Connection() {
-  const waiting = pending.value;
-  if (link.value === "online" || link.value === "syncing") return null;
-  if (link.value === "connecting" && !waiting) return <div class="bar" aria-hidden="true" />;
-  const text = link.value === "offline" ? t("offline") : link.value === "waiting" ? t("unreachable") : t("connecting");
-  return (
-    <div class="strip" role="status">
-      <Icon name="offline" />
-      <span>
-        {text}
-        {waiting > 0 && <small>{t("waiting", { n: waiting })}</small>}
-      </span>
-    </div>
-  );
-}
-
 function Chats() {
   const rows = shown.value;
   const most = useSignal(twoScreens());
   const box = useRef<HTMLDivElement>(null);
+  const held = useRef(""); // the chat whose row has focus
   const grow = () => {
     const { scrollHeight = 0, scrollTop = 0, clientHeight = 0 } = box.current ?? {};
     if (scrollHeight - scrollTop - clientHeight < NEAR_PX && most.value < shown.peek().length) most.value += MORE_ROWS;
@@ -146,6 +121,23 @@ function Chats() {
     return () => removeEventListener("resize", resized);
   }, []);
   const drawn = rows.slice(0, most.value);
+  useLayoutEffect(() => box.current?.scrollTo(0, 0), [filter.value]);
+  const before = useRef(drawn);
+  useLayoutEffect(() => {
+    const at = before.current.findIndex(({ id }) => id === held.current);
+    before.current = drawn;
+    // Archived, or read: the row that took its place is next.
+    if (at >= 0 && document.activeElement === document.body && !drawn.some(({ id }) => id === held.current))
+      links()[Math.min(at, drawn.length - 1)]?.focus();
+  }, [rows]);
+  const links = () => [...(box.current?.querySelectorAll<HTMLElement>(".chat-row > a") ?? [])];
+  const keys = (event: KeyboardEvent) => {
+    if (event.key === "End" && drawn.length < rows.length) {
+      event.preventDefault();
+      most.value = rows.length;
+      requestAnimationFrame(() => links().at(-1)?.focus());
+    } else rove(event, ".chat-row > a");
+  };
   useEffect(() => {
     const nameless = drawn.flatMap(({ chat, last }) => {
       const id = chat.type === "group" ? last?.message.senderId : null;
@@ -175,9 +167,13 @@ function Chats() {
           class="chats"
           role="list"
           aria-label={t("chats")}
-          onKeyDown={(event) => rove(event, ".chat-row > a")}
+          onKeyDown={keys}
+          onFocusIn={(event) =>
+            (held.current = (event.target as HTMLElement).closest<HTMLElement>("[data-id]")?.dataset.id ?? "")
+          }
           ref={box}
           onScroll={grow}
+          {...press}
         >
           {drawn.map((row) => (
             <ChatRowView key={row.id} row={row} open={chatId.value === row.id} muted={isMuted(row)} today={today} />
@@ -185,7 +181,7 @@ function Chats() {
           <RowMenu />
         </div>
       ) : filter.value !== "all" ? (
-        <Empty icon="search" title={t("nothingHere")} />
+        <Empty icon="search" title={t("nothingHere")} text={filter.value === "archived" ? t("nothingArchived") : ""} />
       ) : loaded.value || link.value === "online" ? (
         <Empty icon="chat" title={t("noChatsTitle")} text={t("noChatsText")}>
           <button type="button" class="button" onClick={() => go("/new")}>
@@ -230,9 +226,10 @@ const ChatRowView = memo(function ChatRowView({ row, open, muted }: Shown) {
     <div
       class={`chat-row ${open ? "open" : ""} ${badge !== null ? "unread" : ""}`}
       role="listitem"
+      data-id={row.id}
       onContextMenu={(event) => {
         event.preventDefault();
-        openMenu(row.id, event.clientX, event.clientY);
+        if (!menuAt.peek()) openMenu(row.id, event.clientX, event.clientY); // else the touch that opened it is still held
       }}
     >
       <a
@@ -299,6 +296,8 @@ let opened = 0; // each time it is another menu: one whose part did not load is 
 const openMenu = (id: string, x: number, y: number) => {
   menuAt.value = { id, x, y, nth: ++opened };
 };
+
+const press = onLongPress(openMenu);
 
 /** Outside of its row, which clips what it holds. */
 function RowMenu() {

@@ -1,12 +1,11 @@
 /** What can be done with a chat from the list. */
 
 import { setSettings } from "../../engine/actions";
-import { failure, read as markRead } from "../../engine/here";
-import { chats, say } from "../../engine/state";
+import { read as markRead } from "../../engine/here";
+import { chats } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
-import { refusal } from "../format";
-import { Menu, type MenuItem } from "../parts";
+import { Menu, type MenuItem } from "../menu";
 import { muteItems } from "./mute";
 
 /** The chat whose menu is open, and where. */
@@ -23,8 +22,7 @@ export function ChatMenu({ at, onClose }: { at: At; onClose(): void }) {
 
 function itemsOf(row: ChatRow): (MenuItem | false)[] {
   const { settings } = row.chat;
-  const set = (fields: Partial<typeof settings>) =>
-    void setSettings(row, fields).catch((error) => say(refusal(failure(error).code)));
+  const set = (fields: Partial<typeof settings>) => void setSettings(row, fields);
   const unread = row.unread > 0 || settings.markedUnread;
   return [
     {

@@ -1,7 +1,7 @@
 import { isMuted, now } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
-import type { MenuItem } from "../parts";
+import type { MenuItem } from "../menu";
 
 const HOUR_MS = 3_600_000;
 

@@ -4,9 +4,10 @@ import { useSignal } from "@preact/signals";
 import { ordered } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import { wordsOf } from "../../store/text";
+import { Dialog } from "../dialog";
 import { titleOf } from "../format";
 import { Icon } from "../icon";
-import { ChatAvatar, Dialog } from "../parts";
+import { ChatAvatar } from "../parts";
 import { go } from "../route";
 
 export function Palette({ onClose }: { onClose(): void }) {

@@ -10,7 +10,8 @@ import { search } from "../../store/search";
 import { wordsOf } from "../../store/text";
 import type { Message } from "../../sync/wire";
 import { brief, contentLine, nameOf, personName, refusal, titleOf } from "../format";
-import { ChatAvatar, Empty, PersonAvatar, rove } from "../parts";
+import { rove } from "../keys";
+import { ChatAvatar, Empty, PersonAvatar } from "../parts";
 import { go, openMessage } from "../route";
 
 const WAIT_MS = 150;

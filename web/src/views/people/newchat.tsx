@@ -11,7 +11,9 @@ import { wordsOf } from "../../store/text";
 import type { User } from "../../sync/wire";
 import { personName, refusal } from "../format";
 import { Icon, IconButton } from "../icon";
-import { Avatar, Empty, PanelHead, PersonAvatar, rove, Spinner } from "../parts";
+import { rove } from "../keys";
+import { PanelHead } from "../panel";
+import { Avatar, Empty, PersonAvatar, Spinner } from "../parts";
 import { PicturePick } from "../picture";
 import { back, go } from "../route";
 

@@ -22,7 +22,8 @@ import {
 import { Icon, IconButton } from "../icon";
 import { plain } from "../marks";
 import { memo } from "../memo";
-import { Menu, PersonAvatar, tint } from "../parts";
+import { Menu } from "../menu";
+import { PersonAvatar, tint } from "../parts";
 import { isJumbo, Rich } from "../text";
 import { Content } from "./content";
 import { itemsOf, QUICK } from "./rowmenu";

@@ -8,6 +8,7 @@ import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
 import { search } from "../../store/search";
 import { Icon, IconButton } from "../icon";
+import { useLayer } from "../layer";
 import type { ThreadState } from "./thread";
 
 export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
@@ -46,6 +47,7 @@ export function FindBar({ row, state }: { row: ChatRow; state: ThreadState }) {
     state.jump(hit.seq, hit.id);
   };
   const close = () => (state.find.value = null);
+  useLayer(close);
   return (
     <header
       class="thread-head find"

@@ -2,14 +2,14 @@
 
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { failure } from "../../engine/here";
-import { me, people, presence, say, typing } from "../../engine/state";
+import { me, people, presence, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
-import { firstName, isSelf, lastSeen, nameOf, refusal, titleOf } from "../format";
+import { firstName, isSelf, lastSeen, nameOf, titleOf } from "../format";
 import { IconButton } from "../icon";
 import { muteItems } from "../list/mute";
-import { ChatAvatar, MenuButton } from "../parts";
+import { MenuButton } from "../menubutton";
+import { ChatAvatar } from "../parts";
 import { back, go } from "../route";
 import { FindBar } from "./find";
 import type { ThreadState } from "./thread";
@@ -19,8 +19,7 @@ export function Head({ row, state }: { row: ChatRow; state: ThreadState }) {
   useEffect(() => {
     if (chat.peer && !isSelf(chat)) void actions.refreshPerson(chat.peer.id).catch(() => undefined);
   }, [row.id]);
-  const set = (fields: Partial<typeof chat.settings>) =>
-    void actions.setSettings(row, fields).catch((error) => say(refusal(failure(error).code)));
+  const set = (fields: Partial<typeof chat.settings>) => void actions.setSettings(row, fields);
   if (state.find.value !== null) return <FindBar row={row} state={state} />;
   return (
     <header class="thread-head">

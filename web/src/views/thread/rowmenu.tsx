@@ -8,8 +8,9 @@ import { me, now, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
 import { textOf } from "../../store/text";
+import { Confirm } from "../dialog";
 import { refusal } from "../format";
-import { Confirm, type MenuItem } from "../parts";
+import type { MenuItem } from "../menu";
 import type { ThreadState } from "./thread";
 
 const EDIT_MS = 15 * 60_000;

@@ -4,12 +4,14 @@ import { me } from "../../engine/state";
 import { t } from "../../i18n/i18n";
 import { textOf } from "../../store/text";
 import { IconButton } from "../icon";
+import { useLayer } from "../layer";
 import { copy, starAll } from "./rowmenu";
 import type { ThreadState } from "./thread";
 
 export function SelectionBar({ state }: { state: ThreadState }) {
   const rows = [...state.selected.value!.values()].sort((a, b) => a.place - b.place);
   const done = () => (state.selected.value = null);
+  useLayer(done);
   const alive = rows.filter((row) => row.message.messageId && !row.message.deletedAt);
   return (
     <header class="thread-head selecting">

@@ -3,13 +3,14 @@
 import { batch, signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { engine, read as markRead } from "../../engine/here";
-import { chats, link, me, say, typing } from "../../engine/state";
+import { engine, failure, read as markRead } from "../../engine/here";
+import { chats, link, me, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
 import { Composer } from "../composer/composer";
+import { Connection } from "../connection";
 import { day, dayKey, firstName, isSelf, nameOf, refusal, tickOf } from "../format";
-import { Icon } from "../icon";
+import { Icon, IconButton } from "../icon";
 import { memo } from "../memo";
 import { Empty, Spinner } from "../parts";
 import { back, target } from "../route";
@@ -107,7 +108,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
       // At the very end also what has no bubble is read: changes of messages.
       const seq = Number(bubbles[i]!.dataset.seq);
       if (seq > now.readSeq && now.unread > 0) void markRead(id, seq);
-      if (now.chat.settings.markedUnread) void actions.setSettings(now, { markedUnread: false }).catch(() => undefined);
+      if (now.chat.settings.markedUnread) void actions.setSettings(now, { markedUnread: false });
       return;
     }
   };
@@ -269,6 +270,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   return (
     <section class="thread" aria-label={t("messages")}>
       {state.selected.value ? <SelectionBar state={state} /> : <Head row={row} state={state} />}
+      <Connection narrow />
       <PinnedBar row={row} state={state} />
       <div class="scroll-box">
         <div
@@ -341,20 +343,34 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
   );
 }
 
+/** A chat that is not held: it may have been made just now, or be none of ours. */
 function Missing({ id }: { id: string }) {
+  const code = useSignal("");
+  const there = link.value === "online" || link.value === "syncing";
   useEffect(() => {
-    if (link.value !== "online") return;
-    const timer = setTimeout(() => {
-      if (!chats.peek().has(id)) {
-        say(refusal("not_found"));
-        back("/");
-      }
-    }, 4_000);
-    return () => clearTimeout(timer);
+    code.value = "";
+    if (there)
+      actions.fetchChat(id).catch((error) => {
+        code.value = failure(error).code;
+      });
+    else if (link.value !== "connecting") code.value = "unreachable";
   }, [link.value]);
   return (
-    <section class="thread waiting">
-      <Spinner />
+    <section class="thread" aria-label={t("messages")}>
+      <header class="thread-head only-narrow">
+        <IconButton icon="back" label={t("back")} onClick={() => back("/")} class="flip" />
+      </header>
+      <div class="waiting">
+        {!code.value ? (
+          <Spinner />
+        ) : (
+          <Empty icon={there ? "chat" : "offline"} title={refusal(code.value)}>
+            <button type="button" class="button" onClick={() => back("/")}>
+              {t("chats")}
+            </button>
+          </Empty>
+        )}
+      </div>
     </section>
   );
 }

@@ -8,6 +8,7 @@ import { t } from "../../i18n/i18n";
 import type { Row } from "../../store/schema";
 import { shelf } from "../../store/search";
 import type { Content } from "../../sync/wire";
+import { useModal } from "../dialog";
 import { full, nameOf } from "../format";
 import { IconButton } from "../icon";
 import { Spinner } from "../parts";
@@ -20,8 +21,8 @@ export function Viewer({ row, onClose }: { row: Row; onClose(): void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const all = useSignal<Row[]>([row]);
   const at = useSignal(0);
+  useModal(dialog, onClose);
   useEffect(() => {
-    dialog.current!.showModal();
     void shelf(engine.store.db, row.chatId, "media").then((found) => {
       const rows = found.reverse();
       const index = rows.findIndex((one) => one.id === row.id);
