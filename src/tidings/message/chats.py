@@ -8,6 +8,7 @@ from tidings.contracts.errors import ApiError
 from tidings.contracts.events import BlocksChanged
 from tidings.message.log import Chat, Seat
 from tidings.message.store import Store
+from tidings.platform.retry import lifetime_s
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import chat_pb2
 
@@ -31,7 +32,7 @@ class Chats:
         chat = self._cached.get(chat_id)
         if chat is None:
             return None
-        if asyncio.get_running_loop().time() - chat.loaded_at > self._max_age_s:
+        if asyncio.get_running_loop().time() > chat.until:
             del self._cached[chat_id]
             return None
         return chat
@@ -91,7 +92,11 @@ class Chats:
                 timeout_s=3,
             )
             now = asyncio.get_running_loop().time()
-            loaded = {c.chat_id: _chat(c, heads.get(c.chat_id, 0), now) for c in answer.chats if c.type}
+            loaded = {
+                c.chat_id: _chat(c, heads.get(c.chat_id, 0), now + lifetime_s(self._max_age_s))
+                for c in answer.chats
+                if c.type
+            }
             for chat_id in chat_ids:
                 # Dropped meanwhile: what was read may be from before the change, so it serves nobody later.
                 if self._loading.get((chat_id, as_it_is)) is me and chat_id in loaded:
@@ -109,7 +114,7 @@ class Chats:
         self._cached[chat.chat_id] = chat
 
 
-def _chat(answer: chat_pb2.ChatParticipants, head: int, now: float) -> Chat:
+def _chat(answer: chat_pb2.ChatParticipants, head: int, until: float) -> Chat:
     return Chat(
         chat_id=answer.chat_id,
         type=answer.type,
@@ -122,7 +127,7 @@ def _chat(answer: chat_pb2.ChatParticipants, head: int, now: float) -> Chat:
         blocked=answer.blocked,
         disappearing_s=answer.disappearing_seconds,
         head=head,
-        loaded_at=now,
+        until=until,
         members_at=max((max(p.joined_seq, p.left_seq) for p in answer.participants), default=0),
         unsettled=answer.unsettled,
     )

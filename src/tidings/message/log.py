@@ -41,7 +41,7 @@ class Chat(msgspec.Struct, kw_only=True):
     edit_info: str
     disappearing_s: int
     head: int
-    loaded_at: float
+    until: float  # cached
     members_at: int = 0  # the highest number of a change of who takes part
     unsettled: bool = False  # a membership change has no number yet: enough to write by, not to read by
 

@@ -22,6 +22,7 @@ from tidings.message.publish import Publisher
 from tidings.message.settings import Settings
 from tidings.message.store import Store
 from tidings.platform import logging
+from tidings.platform.retry import lifetime_s
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import user_pb2
 
@@ -53,10 +54,11 @@ class Privacy:
         self._peers = peers
         self._silent: dict[str, tuple[float, bool]] = {}
 
-    async def silent(self, user_ids: Sequence[str]) -> set[str]:
+    async def silent(self, user_ids: Collection[str]) -> set[str]:
         """Those of the asked who send no read receipts."""
         now = asyncio.get_running_loop().time()
         unknown = [u for u in user_ids if u not in self._silent or self._silent[u][0] < now]
+        found = {u for u in user_ids if u in self._silent and self._silent[u][1]}.difference(unknown)
         if unknown:
             answer = await self._peers.call(
                 self._peers.stub().GetReceiptSettings, user_pb2.GetReceiptSettingsRequest(user_ids=unknown)
@@ -65,8 +67,9 @@ class Privacy:
             if len(self._silent) > KNOWN_MARKS:
                 self._silent.clear()
             for user_id in unknown:
-                self._silent[user_id] = (now + 30, user_id in silent)
-        return {u for u in user_ids if u in self._silent and self._silent[u][1]}
+                self._silent[user_id] = (now + lifetime_s(30), user_id in silent)
+            found |= silent
+        return found
 
     async def on_changed(self, event: PrivacyChanged) -> None:
         """Take a change over at once."""
@@ -221,20 +224,22 @@ class Receipts:
 
     async def _publish(self, marks: dict[Key, tuple[int, int, int]]) -> None:
         """Tell of marks. What cannot be told at the moment is held for the next round."""
-        events: list[StatusEvent] = []
-        for key, mark in marks.items():
+        told: dict[Key, set[str]] = {}
+        for key, (seq, old, _) in marks.items():
             try:
-                events.append(await self._event(*key, *mark))
+                told[key] = {key[1]} | await self._told(await self._chats.get(key[0]), old, seq)
             except (PyMongoError, ApiError) as error:
                 if not isinstance(error, ApiError) or error.code in RETRYABLE:
-                    self._hold(key, *mark)
+                    self._hold(key, *marks[key])
                 _log.warning("a mark is not told", chat_id=key[0], error=repr(error)[:200])
         try:
+            silent = await self._privacy.silent({u for key, to in told.items() if key[2] == "read" for u in to})
+            events = [_event(key, marks[key], to, silent) for key, to in told.items()]
             await self._publisher.statuses(events)
         except ApiError as error:
-            _log.warning("marks wait for the next round", marks=len(marks), error=repr(error)[:200])
-            for key, mark in marks.items():
-                self._hold(key, *mark)
+            _log.warning("marks wait for the next round", marks=len(told), error=repr(error)[:200])
+            for key in told:
+                self._hold(key, *marks[key])
 
     async def run(self) -> None:
         """Write every 50 ms what came in."""
@@ -271,18 +276,18 @@ class Receipts:
         self._told_at |= dict.fromkeys({key[0] for key in due}, asyncio.get_running_loop().time())
         await self._publish(taken)
 
-    async def _event(self, chat_id: str, user_id: str, status: Status, seq: int, old: int, at: int) -> StatusEvent:
-        chat = await self._chats.get(chat_id)
-        to = {user_id} | await self._told(chat, old, seq)
-        if status == "read":
-            members = [user_id, *to]
-            silent = await self._privacy.silent(members)
-            to = {user_id} if user_id in silent else {t for t in to if t == user_id or t not in silent}
-        return StatusEvent(chat_id=chat_id, user_id=user_id, status=status, seq=seq, at=rfc3339(at), to=sorted(to))
-
     async def _told(self, chat: Chat, old: int, seq: int) -> set[str]:
         """Who may know of this mark: the peer; in groups the authors of the messages newly covered."""
         if chat.type == "direct":
             return {u for u, seat in chat.seats.items() if seat.is_member} if not chat.blocked else set()
         authors = await self._store.authors(chat.chat_id, old + 1, seq)
         return {a for a in authors if a in chat.seats and chat.seats[a].is_member}
+
+
+def _event(key: Key, mark: tuple[int, int, int], to: set[str], silent: set[str]) -> StatusEvent:
+    """`to`: who may know of it. Of a read mark nobody else if its person is `silent`, and none who is."""
+    chat_id, user_id, status = key
+    seq, _, at = mark
+    if status == "read":
+        to = {user_id} if user_id in silent else {t for t in to if t == user_id or t not in silent}
+    return StatusEvent(chat_id=chat_id, user_id=user_id, status=status, seq=seq, at=rfc3339(at), to=sorted(to))

@@ -1,4 +1,5 @@
-"""Bounded retry with full jitter. Used at one layer only: where a dependency is called, never around a retry."""
+"""Bounded retry with full jitter, at one layer only: where a dependency is called, never around a retry. And jitter for
+what is remembered."""
 
 import asyncio
 import random
@@ -14,6 +15,11 @@ _log = logging.get(__name__)
 def backoff_s(attempt: int, first_s: float = 0.05, most_s: float = 2.0) -> float:
     """Full jitter: anything between 0 and `first_s * 2**attempt`, at most `most_s`."""
     return random.uniform(0, min(most_s, first_s * 2 ** min(attempt, 16)))  # noqa: S311
+
+
+def lifetime_s(most_s: float) -> float:
+    """For what is cached: half of it or more. What came in the same moment is not asked for in the same one again."""
+    return random.uniform(most_s / 2, most_s)  # noqa: S311
 
 
 async def until(

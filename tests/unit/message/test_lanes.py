@@ -76,7 +76,7 @@ class Known:
                 head = (await self._log.heads([chat_id]))[chat_id]
                 self._cached[chat_id] = Chat(
                     chat_id=chat_id, type="group", seats=dict(self._members), send="all",
-                    edit_info="all", blocked=False, disappearing_s=0, head=head, loaded_at=0,
+                    edit_info="all", blocked=False, disappearing_s=0, head=head, until=0,
                     members_at=0 if self._members.keys() >= {"c"} else max(self.removed, default=0),
                     unsettled="c" not in self._members and not self.removed,
                 )  # fmt: skip

@@ -11,8 +11,9 @@ from tidings.contracts.errors import ApiError
 from tidings.contracts.events import StatusEvent
 from tidings.message import receipts
 from tidings.message.log import Chat, Document, Seat
-from tidings.message.receipts import Mark, Receipts
+from tidings.message.receipts import Mark, Privacy, Receipts
 from tidings.message.settings import Settings
+from tidings.rpc.v1 import user_pb2
 
 
 class World:
@@ -22,10 +23,13 @@ class World:
         self.dice, self.trouble = dice, trouble
         self.stored: dict[tuple[str, str, str], int] = {}
         self.told: dict[tuple[str, str, str], int] = {}
+        self.events: list[StatusEvent] = []
+        self.hiding: set[str] = set()  # who send no read receipts
+        self.asked: list[set[str]] = []
         self.chats = {
             name: Chat(
                 chat_id=name, type=kind, seats={u: Seat(role="member", joined_seq=1, left_seq=0) for u in "abc"},
-                send="all", edit_info="all", blocked=False, disappearing_s=0, head=100, loaded_at=0,
+                send="all", edit_info="all", blocked=False, disappearing_s=0, head=100, until=0,
             )
             for name, kind in (("d", "direct"), ("g", "group"))
         }  # fmt: skip
@@ -62,12 +66,14 @@ class World:
         await self._maybe(ApiError("unavailable"))
         return {c: self.chats[c] for c in chat_ids}
 
-    async def silent(self, _: Any) -> set[str]:
+    async def silent(self, user_ids: Any) -> set[str]:
         await self._maybe(ApiError("unavailable"))
-        return set()
+        self.asked.append(set(user_ids))
+        return self.hiding & set(user_ids)
 
     async def statuses(self, events: list[StatusEvent]) -> None:
         await self._maybe(ApiError("unavailable"))
+        self.events += events
         for event in events:
             key = event.chat_id, event.user_id, event.status
             self.told[key] = max(event.seq, self.told.get(key, 0))
@@ -97,3 +103,40 @@ async def test_what_is_stored_is_told_whatever_fails(seed: int, monkeypatch: pyt
             await asyncio.sleep(0.001)
     for task in tasks:
         task.cancel()
+
+
+async def test_who_may_know_of_marks_is_asked_once_for_all_of_them() -> None:
+    world = World(random.Random(1), 0.0)
+    world.hiding = {"b"}
+    service: Any = world
+    made = Receipts(service, service, service, service, service, Settings(receipts_ms=1, delivered_every_ms=1))
+    writing = asyncio.create_task(made.run())
+    async with asyncio.timeout(10):
+        assert await made.mark([Mark("d", user, "read", 5) for user in "abc"]) == [None] * 3
+        while sum(event.status == "read" for event in world.events) < 3:
+            await asyncio.sleep(0.001)
+    writing.cancel()
+    assert world.asked == [{"a", "b", "c"}]
+    told = {(event.user_id, event.status): event.to for event in world.events}
+    assert told == {
+        ("a", "read"): ["a", "c"], ("b", "read"): ["b"], ("c", "read"): ["a", "c"],
+        ("a", "delivered"): ["a", "b", "c"], ("b", "delivered"): ["a", "b", "c"], ("c", "delivered"): ["a", "b", "c"],
+    }  # fmt: skip
+
+
+async def test_who_sends_no_receipts_is_known_also_when_too_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered is bounded: making room may not forget the answer that is just being given."""
+
+    class Users:
+        GetReceiptSettings = None
+
+        def stub(self) -> "Users":
+            return self
+
+        async def call(self, _: Any, request: Any) -> Any:
+            return user_pb2.GetReceiptSettingsResponse(silent_user_ids=[u for u in request.user_ids if u[0] == "s"])
+
+    monkeypatch.setattr(receipts, "KNOWN_MARKS", 2)
+    privacy = Privacy(Users())  # type: ignore[arg-type]
+    assert await privacy.silent(["s1", "a", "b"]) == {"s1"}
+    assert await privacy.silent(["s1", "c"]) == {"s1"}

@@ -59,7 +59,7 @@ class Known:
     def known(self, _: str) -> Chat:
         return Chat(
             chat_id="x", type="group", seats={"a": Seat(role="member", joined_seq=1, left_seq=0)}, send="all",
-            edit_info="all", blocked=False, disappearing_s=0, head=len(self._log.entries), loaded_at=0, members_at=0,
+            edit_info="all", blocked=False, disappearing_s=0, head=len(self._log.entries), until=0, members_at=0,
             unsettled=False,
         )  # fmt: skip
 

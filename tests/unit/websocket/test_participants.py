@@ -1,5 +1,6 @@
 """Who reads a chat is looked at again when an event comes from after a change that was not heard of."""
 
+import asyncio
 from typing import Any
 
 from tidings.rpc.v1 import chat_pb2 as pb
@@ -19,6 +20,7 @@ class Chats:
 
     async def call(self, _: Any, request: Any) -> Any:
         self.asked += 1
+        await asyncio.sleep(0)
         seats = [pb.Participant(user_id=u, joined_seq=j, left_seq=left) for u, (j, left) in self.windows.items()]
         found = [pb.ChatParticipants(chat_id=c, type="group", participants=seats) for c in request.chat_ids]
         return pb.GetChatParticipantsResponse(chats=found)
@@ -34,4 +36,24 @@ async def test_an_entry_from_after_a_removal_is_not_shown_to_the_removed() -> No
     assert chats.asked == 1
     assert (await known.of(["c"], {"c": 7}))["c"].readers(8) == ["ann"]
     await known.of(["c"], {"c": 7})
+    assert chats.asked == 2
+
+
+async def test_what_many_ask_for_one_by_one_is_asked_together() -> None:
+    chats = Chats()
+    known = Participants(chats, age_s=30, kept=1000)  # type: ignore[arg-type]
+    found = await asyncio.gather(*(known.of([f"c{number}"]) for number in range(500)))
+    assert all(list(one) == [f"c{number}"] for number, one in enumerate(found))
+    assert chats.asked == 2, "the first alone, then all who came meanwhile"
+
+
+async def test_what_is_dropped_while_it_is_asked_for_is_asked_again() -> None:
+    chats = Chats()
+    known = Participants(chats, age_s=30, kept=10)  # type: ignore[arg-type]
+    asked = asyncio.create_task(known.of(["c"]))
+    while not chats.asked:
+        await asyncio.sleep(0)
+    known.drop("c")
+    await asked
+    await known.of(["c"])
     assert chats.asked == 2
