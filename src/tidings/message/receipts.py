@@ -58,18 +58,18 @@ class Privacy:
         """Those of the asked who send no read receipts."""
         now = asyncio.get_running_loop().time()
         unknown = [u for u in user_ids if u not in self._silent or self._silent[u][0] < now]
-        found = {u for u in user_ids if u in self._silent and self._silent[u][1]}.difference(unknown)
+        known = {u: self._silent[u] for u in user_ids if u in self._silent}
         if unknown:
             answer = await self._peers.call(
                 self._peers.stub().GetReceiptSettings, user_pb2.GetReceiptSettingsRequest(user_ids=unknown)
             )
+            known |= {u: self._silent[u] for u in user_ids if u in self._silent}  # told of a change meanwhile
             silent = set(answer.silent_user_ids)
+            known |= {u: (now + lifetime_s(30), u in silent) for u in unknown if u not in known or known[u][0] < now}
             if len(self._silent) > KNOWN_MARKS:
                 self._silent.clear()
-            for user_id in unknown:
-                self._silent[user_id] = (now + lifetime_s(30), user_id in silent)
-            found |= silent
-        return found
+            self._silent |= known
+        return {u for u in user_ids if known[u][1]}
 
     async def on_changed(self, event: PrivacyChanged) -> None:
         """Take a change over at once."""
@@ -232,10 +232,18 @@ class Receipts:
                 if not isinstance(error, ApiError) or error.code in RETRYABLE:
                     self._hold(key, *marks[key])
                 _log.warning("a mark is not told", chat_id=key[0], error=repr(error)[:200])
+        reads = [key for key in told if key[2] == "read"]
+        silent: set[str] = set()
         try:
-            silent = await self._privacy.silent({u for key, to in told.items() if key[2] == "read" for u in to})
-            events = [_event(key, marks[key], to, silent) for key, to in told.items()]
-            await self._publisher.statuses(events)
+            silent = await self._privacy.silent({user_id for key in reads for user_id in told[key]})
+        except ApiError as error:  # nobody learns that these were read; what was delivered is told
+            _log.warning("read marks are not told", marks=len(reads), error=repr(error)[:200])
+            for key in reads:
+                del told[key]
+                if error.code in RETRYABLE:
+                    self._hold(key, *marks[key])
+        try:
+            await self._publisher.statuses([_event(key, marks[key], to, silent) for key, to in told.items()])
         except ApiError as error:
             _log.warning("marks wait for the next round", marks=len(told), error=repr(error)[:200])
             for key in told:

@@ -1,7 +1,7 @@
 """Who takes part in a chat, cached: dropped by every event that changes it, and old after 15 to 30 s in any case.
 
-What is asked for one by one, as typing is, becomes few calls: a thousand chats are old in the same second if a thousand
-people came in the same second.
+Fan-out asks for what it needs at once. Typing asks one by one and can wait: that becomes few calls, as a thousand
+chats are old in the same second if a thousand people came in the same second.
 """
 
 import asyncio
@@ -60,20 +60,27 @@ class Participants:
     async def of(self, chat_ids: Sequence[str], members_at: Mapping[str, int] | None = None) -> dict[str, Chat]:
         """The chats that exist, each no older than the change named for it. Raises ApiError `unavailable`."""
         wanted = members_at or {}
-        now = asyncio.get_running_loop().time()
         found: dict[str, Chat] = {}
         missing: list[str] = []
         for chat_id in dict.fromkeys(chat_ids):
-            chat = self._known.get(chat_id)
-            if chat is not None and now < chat.until and chat.members_at >= wanted.get(chat_id, 0):
+            chat = self._young(chat_id)
+            if chat is not None and chat.members_at >= wanted.get(chat_id, 0):
                 found[chat_id] = chat
             else:
                 missing.append(chat_id)
         if missing:
-            for chat_id, chat in (await self._asked.get(missing)).items():
+            for chat_id, chat in (await self._load(missing)).items():
                 chat.members_at = max(chat.members_at, wanted.get(chat_id, 0))  # it was asked after that was heard of
                 found[chat_id] = chat
         return found
+
+    async def one(self, chat_id: str) -> Chat | None:
+        """A chat for who can wait, asked for together with those of others. Raises ApiError `unavailable`."""
+        return self._young(chat_id) or (await self._asked.get([chat_id])).get(chat_id)
+
+    def _young(self, chat_id: str) -> Chat | None:
+        chat = self._known.get(chat_id)
+        return chat if chat is not None and asyncio.get_running_loop().time() < chat.until else None
 
     async def _load(self, chat_ids: Collection[str]) -> dict[str, Chat]:
         drops, now = self._drops, asyncio.get_running_loop().time()

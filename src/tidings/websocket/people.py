@@ -247,7 +247,7 @@ class People:
     async def typing(self, socket: Socket, frame: frames.TypingStart | frames.TypingStop) -> None:
         """Tell the other members; more than one start a second from one person in one chat is not passed on."""
         try:
-            chat = (await self._participants.of([frame.chat_id])).get(frame.chat_id)
+            chat = await self._participants.one(frame.chat_id)
             if chat is None or socket.user_id not in (members := chat.members()):
                 raise ApiError("not_found")
         except ApiError as error:

@@ -8,7 +8,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from tidings.contracts.errors import ApiError
-from tidings.contracts.events import StatusEvent
+from tidings.contracts.events import PrivacyChanged, StatusEvent
 from tidings.message import receipts
 from tidings.message.log import Chat, Document, Seat
 from tidings.message.receipts import Mark, Privacy, Receipts
@@ -26,6 +26,7 @@ class World:
         self.events: list[StatusEvent] = []
         self.hiding: set[str] = set()  # who send no read receipts
         self.asked: list[set[str]] = []
+        self.away = False  # user-service alone
         self.chats = {
             name: Chat(
                 chat_id=name, type=kind, seats={u: Seat(role="member", joined_seq=1, left_seq=0) for u in "abc"},
@@ -68,6 +69,8 @@ class World:
 
     async def silent(self, user_ids: Any) -> set[str]:
         await self._maybe(ApiError("unavailable"))
+        if self.away and user_ids:
+            raise ApiError("unavailable")
         self.asked.append(set(user_ids))
         return self.hiding & set(user_ids)
 
@@ -116,7 +119,8 @@ async def test_who_may_know_of_marks_is_asked_once_for_all_of_them() -> None:
         while sum(event.status == "read" for event in world.events) < 3:
             await asyncio.sleep(0.001)
     writing.cancel()
-    assert world.asked == [{"a", "b", "c"}]
+    assert world.asked[0] == {"a", "b", "c"}
+    assert not any(world.asked[1:])
     told = {(event.user_id, event.status): event.to for event in world.events}
     assert told == {
         ("a", "read"): ["a", "c"], ("b", "read"): ["b"], ("c", "read"): ["a", "c"],
@@ -140,3 +144,37 @@ async def test_who_sends_no_receipts_is_known_also_when_too_many_are(monkeypatch
     privacy = Privacy(Users())  # type: ignore[arg-type]
     assert await privacy.silent(["s1", "a", "b"]) == {"s1"}
     assert await privacy.silent(["s1", "c"]) == {"s1"}
+
+
+async def test_a_change_that_is_told_while_others_are_asked_about_counts() -> None:
+    class Users:
+        GetReceiptSettings = None
+
+        def stub(self) -> "Users":
+            return self
+
+        async def call(self, _: Any, request: Any) -> Any:
+            await privacy.on_changed(PrivacyChanged(user_id="a", read_receipts=False))
+            return user_pb2.GetReceiptSettingsResponse(silent_user_ids=[])
+
+    privacy = Privacy(Users())  # type: ignore[arg-type]
+    await privacy.on_changed(PrivacyChanged(user_id="a", read_receipts=True))
+    assert await privacy.silent(["a", "b"]) == {"a"}
+    assert await privacy.silent(["a", "b"]) == {"a"}
+
+
+async def test_what_was_delivered_is_told_while_nobody_knows_who_hides() -> None:
+    world = World(random.Random(1), 0.0)
+    world.away = True
+    service: Any = world
+    made = Receipts(service, service, service, service, service, Settings(receipts_ms=1, delivered_every_ms=1))
+    tasks = [asyncio.create_task(made.run()), asyncio.create_task(made.tell())]
+    async with asyncio.timeout(10):
+        assert await made.mark([Mark("d", "a", "read", 5), Mark("d", "b", "delivered", 5)]) == [None, None]
+        while world.told.keys() != {("d", "a", "delivered"), ("d", "b", "delivered")}:
+            await asyncio.sleep(0.001)
+        world.away = False
+        while ("d", "a", "read") not in world.told:
+            await asyncio.sleep(0.001)
+    for task in tasks:
+        task.cancel()

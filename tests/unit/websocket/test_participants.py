@@ -42,8 +42,8 @@ async def test_an_entry_from_after_a_removal_is_not_shown_to_the_removed() -> No
 async def test_what_many_ask_for_one_by_one_is_asked_together() -> None:
     chats = Chats()
     known = Participants(chats, age_s=30, kept=1000)  # type: ignore[arg-type]
-    found = await asyncio.gather(*(known.of([f"c{number}"]) for number in range(500)))
-    assert all(list(one) == [f"c{number}"] for number, one in enumerate(found))
+    found = await asyncio.gather(*(known.one(f"c{number}") for number in range(500)))
+    assert all(one and one.members() == ["ann", "ben"] for one in found)
     assert chats.asked == 2, "the first alone, then all who came meanwhile"
 
 
