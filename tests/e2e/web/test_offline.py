@@ -103,15 +103,26 @@ def archived(person: Person) -> list[dict[str, object]]:
     return chats
 
 
-def test_what_is_refused_is_as_it_was(ada: Visitor, ben: Person, wire: Wire) -> None:
-    [synced] = ben.ask("POST", "/users/contacts/sync", {"phoneNumbers": [ada.phone]})["items"]
+def test_what_is_refused_is_as_it_was(ada: Visitor) -> None:
     page = ada.page
     page.route("**/api/v1/chats/*/settings", lambda route: route.fulfill(status=403, json={"code": "forbidden"}))
     choose(page, "Choir", "Pin chat")
     expect(page.locator(".toast")).to_be_visible()
     expect(row(page, "Choir").locator(".chat-bottom > .icon")).to_have_count(0)
     page.unroute("**/api/v1/chats/*/settings")
-    assert synced["user"]["name"] == "Ada"
+
+
+def test_what_was_chosen_in_a_tab_that_is_gone_is_told_all_the_same(ada: Visitor, system: System) -> None:
+    other = ada.tab()
+    row(other, "Hikers").wait_for()
+    other.route("**/api/v1/chats/*/settings", lambda route: route.abort())
+    choose(other, "Hikers", "Pin chat")
+    expect(row(other, "Hikers").locator(".chat-bottom > .icon")).to_be_visible()
+    other.close()
+    phone = Person(system.base_url, ada.phone)
+    eventually(lambda: [c["name"] for c in phone.ask("GET", "/chats")["items"] if c["settings"]["pinned"]], ada.page)
+    expect(row(ada.page, "Hikers").locator(".chat-bottom > .icon")).to_be_visible()
+    choose(ada.page, "Hikers", "Unpin chat")
 
 
 def test_what_was_starred_is_there(ada: Visitor, wire: Wire) -> None:
@@ -123,6 +134,13 @@ def test_what_was_starred_is_there(ada: Visitor, wire: Wire) -> None:
     wire.cut()
     ada.page.goto(f"{ada.url}/starred")
     expect(ada.page.locator(".panel-body .row")).to_contain_text("Welcome to Choir")
+    ada.page.goto(ada.url)
+    ada.open("Choir")
+    ada.menu("Welcome to Choir", "Delete")
+    ada.page.get_by_role("dialog").get_by_role("button", name="Delete for me").click()
+    expect(ada.bubble("Welcome to Choir")).to_have_count(0)
+    ada.page.goto(f"{ada.url}/starred")
+    expect(ada.page.get_by_role("heading", name="Nothing starred")).to_be_visible()
     wire.mend()
     ada.page.goto(ada.url)
     back(ada.page)

@@ -65,6 +65,7 @@ export class Socket {
       const { ticket } = await this.api.post<{ ticket: string }>("/auth/ws-ticket");
       if (!this.#wanted) return;
       const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/ws?ticket=${encodeURIComponent(ticket)}`);
+      this.#socket?.close(); // it was still being opened
       this.#socket = socket;
       socket.onmessage = ({ data }) => {
         if (socket !== this.#socket) return;

@@ -1,16 +1,12 @@
 /** What a person can do, as plain functions. What concerns messages goes by the store; the rest asks the server. */
 
-import type { ChatRow, Row } from "../store/schema";
-import { type Settings, settled, want } from "../store/wants";
+import type { Row } from "../store/schema";
 import type { Ask, Frame } from "../sync/model";
-import { isFinal } from "../sync/outbox";
 import type { Chat, Content, Media, Member, Message, User } from "../sync/wire";
 import { failure } from "./calls";
 import { engine } from "./here";
 import type { Prepared } from "./prepare";
 import * as state from "./state";
-
-const RETRY_MS = 5_000;
 
 const unique = () => crypto.randomUUID();
 const now = () => new Date(state.now()).toISOString();
@@ -312,52 +308,22 @@ export async function searchServer(q: string, chatId?: string): Promise<Message[
   return answer.items.map((item) => item.message);
 }
 
-/** Without a connection those that were known last, as they are now on this device. Throws if none are known either. */
+/** Without a connection those that were known last and are held on this device, as they are now. Throws if none are known. */
 export async function starred(): Promise<Message[]> {
   try {
     const { items } = await engine.api.get<{ items: Message[] }>("/messages/starred?limit=100");
-    await engine.store.setFact("starred", items).catch(() => undefined);
+    const ids = items.map((item) => item.messageId);
+    await engine.store.setFact("starred", ids).catch(() => undefined);
     return items;
   } catch (error) {
-    const known = await engine.store.fact<Message[]>("starred");
+    const known = await engine.store.fact<string[]>("starred");
     if (!known || failure(error).code !== "unreachable") throw error;
-    const rows = await Promise.all(known.map((item) => engine.store.row(item.messageId)));
-    return known.filter((_, i) => rows[i]?.message.starred !== false && !rows[i]?.message.deletedAt);
+    const rows = await Promise.all(known.map((id) => engine.store.row(id)));
+    return rows.flatMap((row) => (row?.message.starred && !row.message.deletedAt ? [row.message as Message] : []));
   }
 }
 
 async function took(chat: Chat): Promise<Chat> {
   await engine.store.apply([{ op: "putChat", chat }]);
   return chat;
-}
-
-/** Shown at once; told to the server as soon as there is one. */
-export async function setSettings(row: ChatRow, chosen: Partial<Settings>): Promise<void> {
-  if (await engine.keep(() => want(engine.store, row.id, chosen))) await tellSettings();
-}
-
-/** What was chosen for chats and is not answered. One tab at a time: what another told is not told again. */
-export const tellSettings = () =>
-  navigator.locks.request("tidings-settings", async () => {
-    const rows = await engine.store.chats();
-    for (const { id, wants } of rows) {
-      if (!wants || (await tellChosen(id, wants))) continue;
-      if (state.link.value === "online") setTimeout(() => void tellSettings(), RETRY_MS); // else when it is again
-      return;
-    }
-  });
-
-/** Answers whether the server did. */
-async function tellChosen(chatId: string, chosen: Partial<Settings>): Promise<boolean> {
-  const path = `/chats/${chatId}`;
-  try {
-    await settled(engine.store, chatId, chosen, await engine.api.put<Chat>(`${path}/settings`, chosen));
-  } catch (error) {
-    const { code, retryAfterMs } = failure(error);
-    if (code === "unreachable" || !isFinal(code, retryAfterMs)) return false;
-    const chat = await engine.api.get<Chat>(path).catch(() => null);
-    if (chat) await settled(engine.store, chatId, chosen, chat);
-    engine.onRefused(code);
-  }
-  return true;
 }

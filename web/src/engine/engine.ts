@@ -333,7 +333,10 @@ export class Engine {
     if (state.phase.value === "locked" && note.do !== "out") return;
     switch (note.do) {
       case "changed":
-        void reread(this.store, note.changed);
+        reread(this.store, note.changed).then(
+          () => this.#tellChosen(),
+          () => undefined, // told where it was asked for
+        );
         break;
       case "wish":
         if (this.#steps) void this.#takeWishes();
@@ -364,6 +367,7 @@ export class Engine {
         if (this.#steps) {
           this.#tabs.postMessage({ do: "link", link: state.link.value } satisfies Note);
           void this.#takeWishes();
+          this.#socket?.nudge();
           this.uploader.start();
         }
         break;
@@ -381,11 +385,16 @@ export class Engine {
     if (link === "online") {
       state.loaded.value = true;
       this.#rewatch();
-      if (state.waiting.value > state.pending.value)
-        import("./actions").then((actions) => actions.tellSettings()).catch(() => undefined); // the next time
+      this.#tellChosen();
     }
     if (before === "offline" || link === "online") this.uploader.start();
     this.#tabs.postMessage({ do: "link", link } satisfies Note);
+  }
+
+  /** What a tab chose, which may be gone since. */
+  #tellChosen(): void {
+    if (this.#steps && state.connected.value && state.waiting.value > state.pending.value)
+      import("./chosen").then((chosen) => chosen.tellChosen()).catch(() => undefined); // the next time
   }
 
   #told(frame: Frame): void {

@@ -5,8 +5,6 @@ import type { Upload } from "../store/schema";
 import type { Store } from "../store/store";
 import type { Media } from "../sync/wire";
 
-export const PARTS_FROM = 5 * 1024 * 1024; // smaller files go in one piece
-
 interface Begun {
   id: string;
   partSize: number;

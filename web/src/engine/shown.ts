@@ -4,6 +4,7 @@ import { batch } from "@preact/signals";
 import { differ } from "../store/differ";
 import type { ChatRow } from "../store/schema";
 import type { Changed, Store } from "../store/store";
+import { shownTo } from "../store/wants";
 import type { Frame } from "../sync/model";
 import type { User } from "../sync/wire";
 import * as state from "./state";
@@ -28,7 +29,7 @@ export async function show(store: Store): Promise<void> {
     state.skew.value = skew ?? 0;
     state.people.value = new Map(people.map((user) => [user.id, user]));
     meet(chats);
-    state.chats.value = new Map(chats.map((row) => [row.id, row]));
+    state.chats.value = new Map(chats.map((row) => [row.id, shownTo(row)]));
     state.drafts.value = new Map(drafts.map((draft) => [draft.chatId, draft]));
     state.pending.value = waiting;
     state.me.value = me ?? null;
@@ -84,7 +85,7 @@ async function rereadNow(store: Store, what: { chats: Set<string>; drafts: boole
     if (found.size) {
       const rows = new Map(state.chats.value);
       for (const [id, row] of found) {
-        if (row) rows.set(id, row);
+        if (row) rows.set(id, shownTo(row));
         else rows.delete(id);
       }
       meet([...found.values()].filter((row) => row !== undefined));

@@ -11,6 +11,9 @@ export const phase = signal<"starting" | "failed" | "locked" | "out" | "profile"
 /** `offline`: no network, as the browser says. `waiting`: the server does not answer. */
 export const link = signal<"offline" | "waiting" | "connecting" | "syncing" | "online">("connecting");
 
+/** There is somebody to ask. */
+export const connected = computed(() => link.value === "online" || link.value === "syncing");
+
 export const me = signal<User | null>(null);
 export const chats = signal<ReadonlyMap<string, ChatRow>>(new Map());
 export const drafts = signal<ReadonlyMap<string, Draft>>(new Map());

@@ -4,8 +4,8 @@ import { Refusal } from "../api/http";
 import type { Upload } from "../store/schema";
 import type { Content, Media } from "../sync/wire";
 import type { Engine } from "./engine";
-import { PARTS_FROM, sendInParts } from "./parts";
 
+const PARTS_FROM = 5 * 1024 * 1024; // smaller files go in one piece
 const RETRY_MS = 5_000;
 const RETRIED = new Set(["unreachable", "unavailable", "overloaded", "internal", "rate_limited", "token_expired"]);
 
@@ -56,7 +56,7 @@ export class Uploader {
       const progress = (share: number) => this.engine.progress(id, share);
       const media =
         upload.file.size > PARTS_FROM
-          ? await sendInParts(api, store, upload, progress, signal)
+          ? await (await import("./parts")).sendInParts(api, store, upload, progress, signal)
           : await api.upload<Media>(upload.file, upload.fileName, progress, signal);
       if (media.state === "failed") throw new Refusal(415, "unsupported_media");
       await store.putBlob(`${media.id}:full`, upload.file, Date.now()).catch(() => undefined);

@@ -5,7 +5,6 @@ import type { Op } from "../sync/model";
 import type { Member, Message } from "../sync/wire";
 import { type ChatRow, type Db, type Mark, type Row, type RowState, type Schema, UNSENT } from "./schema";
 import { shelfOf, textOf, wordsOf } from "./text";
-import { wanted } from "./wants";
 
 export const PARTS = [
   "chats",
@@ -242,7 +241,7 @@ async function one(tx: Tx, userId: string, op: Op, touched: Touched, hidden: Set
       const it = touch(touched, op.chat.id);
       const held = await rowOf(tx, op.chat.id, it);
       if (!held) touch(touched, op.chat.id, anything(Unread.Any));
-      it.row = Promise.resolve({ ...(held ?? blank(op.chat.id)), chat: wanted(op.chat, held?.wants) });
+      it.row = Promise.resolve({ ...(held ?? blank(op.chat.id)), chat: op.chat });
       break;
     }
     case "dropChat":

@@ -39,7 +39,7 @@ export interface ChatRow {
   /** What the two were counted from: the rows beyond `from`, `full` if there were more than are counted. None: as the
    * server told. */
   counted?: { from: number; full: boolean } | undefined;
-  /** Settings that were chosen here and are not answered; `chat` shows them. */
+  /** Settings that were chosen here and are not answered. */
   wants?: Partial<Chat["settings"]>;
   readSeq: number;
   othersReadSeq: number;

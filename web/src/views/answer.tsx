@@ -1,29 +1,41 @@
 /** What the server is asked when a panel opens. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { failure } from "../engine/here";
-import { link } from "../engine/state";
+import { connected, link } from "../engine/state";
 import { refusal } from "./format";
 import { Empty, Spinner } from "./parts";
 
-/** Asked at once, and once more when there is a connection. `held` is null until it answered; `code`: why it did not. */
+/** Asked at once, and again whenever there is a connection anew. `held` is null until it answered; `code`: why it did not. */
 export function useAnswer<T>(ask: () => Promise<T>) {
   const held = useSignal<T | null>(null);
   const code = useSignal("");
-  const there = link.value === "online" || link.value === "syncing";
+  const asked = useRef(0);
+  const trying = link.value === "connecting";
   useEffect(() => {
-    if (held.value !== null) return;
+    if (trying) return;
+    const mine = ++asked.current; // one that was asked before may answer later
     code.value = "";
     ask().then(
-      (found) => (held.value = found),
-      (error) => (code.value = failure(error).code),
+      (found) => {
+        if (mine === asked.current) held.value = found;
+      },
+      (error) => {
+        if (mine === asked.current) code.value = failure(error).code;
+      },
     );
-  }, [there]);
+  }, [connected.value, trying]);
   return { held, code };
 }
 
 /** Stands where the answer will be. */
-export function Unanswered({ code }: { code: string }) {
-  return code ? <Empty icon={code === "unreachable" ? "offline" : "alert"} title={refusal(code)} /> : <Spinner />;
+export function Unanswered({ code, children }: { code: string; children?: ComponentChildren }) {
+  if (!code) return <Spinner />;
+  return (
+    <Empty icon={code === "unreachable" ? "offline" : "alert"} title={refusal(code)}>
+      {children}
+    </Empty>
+  );
 }

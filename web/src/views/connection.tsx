@@ -1,13 +1,13 @@
 /** Honest about the network: whether there is one, and what waits for it. */
 
 import { engine } from "../engine/here";
-import { link, waiting as waits } from "../engine/state";
+import { connected, link, waiting as waits } from "../engine/state";
 import { t } from "../i18n/i18n";
 import { Icon } from "./icon";
 
 export function Connection({ narrow }: { narrow?: boolean }) {
   const state = link.value;
-  if (state === "online" || state === "syncing") return null;
+  if (connected.value) return null;
   const waiting = waits.value;
   if (state === "connecting" && !waiting) return narrow ? null : <div class="bar" aria-hidden="true" />;
   return (

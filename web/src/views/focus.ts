@@ -6,9 +6,10 @@ import { landing } from "./route";
 export function land(): void {
   if (document.activeElement && document.activeElement !== document.body) return;
   for (const selector of landing()) {
-    const found = selector && document.querySelector<HTMLElement>(selector);
-    if (!found) continue;
-    found.focus();
-    break;
+    const found = selector ? document.querySelectorAll<HTMLElement>(selector) : [];
+    for (const one of found) {
+      one.focus({ preventScroll: true }); // the list stays where it was scrolled to
+      if (document.activeElement === one) return;
+    }
   }
 }

@@ -5,48 +5,70 @@ import { computed, signal } from "@preact/signals";
 
 export const path = signal(location.pathname);
 
-/** `depth`: how many pages of ours are below. `layer`: how many things lie, or lay, on the page. */
+/** `depth`: how many pages of ours are below. `layer`: how many entries above its page this one is. */
 interface Place {
   depth: number;
   layer: number;
 }
 
+const LOST_MS = 1_000; // the browser had nowhere to go
+
 const placeOf = (state: unknown): Place => ({ depth: 0, layer: 0, ...(state as Partial<Place> | null) });
 
 let here = placeOf(history.state);
-const layers: (() => void)[] = [];
+const layers: (() => void)[] = []; // what lies on this page, and how it is closed
+let arriving: (() => void)[] | null = null; // while the browser goes where we asked it to: what is to be done there
 const marks: string[] = []; // by depth
 let left = ""; // the page that was left last
 let returned = false; // by Back
-let instead = ""; // of the page that Back leads to
 
 addEventListener("popstate", (event) => {
   const from = here;
   here = placeOf((event as PopStateEvent).state);
-  if (instead) {
-    const to = instead;
-    instead = "";
-    return go(to, true);
-  }
-  if (here.depth === from.depth && here.layer < from.layer) {
+  if (arriving) arrive();
+  else if (here.depth === from.depth && here.layer < from.layer) {
     const open = layers.splice(here.layer);
-    if (!open.length) return history.back(); // it was closed otherwise: its entry is passed over
+    if (!open.length) history.back(); // of what was closed otherwise, or lay here before it was loaded anew
     for (const close of open.reverse()) close();
-    return;
   }
-  for (const close of layers.splice(0).reverse()) close();
-  returned = here.depth < from.depth;
-  left = path.value;
-  path.value = location.pathname;
+  if (location.pathname !== path.value) show(here.depth < from.depth);
 });
 
-/** From now on Back calls `close`; until what this answers is called. */
+function show(back: boolean): void {
+  layers.length = 0; // they stay with the page that is left
+  returned = back;
+  left = path.value;
+  path.value = location.pathname;
+}
+
+function travel(by: number): void {
+  const mine: (() => void)[] = [];
+  arriving = mine;
+  history.go(by);
+  setTimeout(() => mine === arriving && arrive(), LOST_MS);
+}
+
+function arrive(): void {
+  const all = arriving ?? [];
+  arriving = null;
+  for (const one of all) one();
+}
+
+/** What is done to the history while it moves would be done in the wrong place. */
+function whenThere(work: () => void): void {
+  if (arriving) arriving.push(() => whenThere(work));
+  else work();
+}
+
+/** From now on Back calls `close`; until what this answers is called. Its entry stays then, for what opens next, and is
+ * passed over by Back: to take it off would move the history while the person does something else. */
 export function layer(close: () => void): () => void {
   layers.push(close);
-  if (layers.length > here.layer) {
-    here = { ...here, layer: layers.length };
+  whenThere(() => {
+    if (layers.length <= here.layer) return;
+    here = { ...here, layer: here.layer + 1 };
     history.pushState(here, "");
-  }
+  });
   return () => {
     const at = layers.indexOf(close);
     if (at >= 0) layers.splice(at, 1);
@@ -54,24 +76,28 @@ export function layer(close: () => void): () => void {
 }
 
 export function go(to: string, replace = false): void {
-  if (to === location.pathname) return;
-  if (!replace) marks[here.depth] = markOf(document.activeElement);
-  const over = replace || here.layer > 0; // what lay on this page is left with it
-  here = { depth: here.depth + (replace ? 0 : 1), layer: 0 };
-  if (over) history.replaceState(here, "", to);
-  else history.pushState(here, "", to);
-  returned = false;
-  left = path.value;
-  path.value = to;
+  whenThere(() => {
+    if (to === location.pathname) return;
+    if (replace && here.layer) {
+      layers.length = 0;
+      travel(-here.layer);
+      go(to, true);
+      return;
+    }
+    if (!replace) marks[here.depth] = markOf(document.activeElement);
+    const next = { depth: here.depth + (replace ? 0 : 1), layer: 0 };
+    if (replace || here.layer) history.replaceState(next, "", to);
+    else history.pushState(next, "", to);
+    here = next;
+    show(false);
+  });
 }
 
 /** To the page below: the one we came from inside the app, else `fallback`. What lies on this one goes with it. */
 export function back(fallback = "/"): void {
-  if (here.depth > 0) history.go(-1 - here.layer);
-  else if (here.layer) {
-    instead = fallback;
-    history.go(-here.layer);
-  } else go(fallback, true);
+  if (arriving) return; // pressed twice
+  if (here.depth > 0) travel(-1 - here.layer);
+  else go(fallback, true);
 }
 
 /** How an element is found again when its page was drawn anew. */

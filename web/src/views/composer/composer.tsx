@@ -210,7 +210,7 @@ export function Composer({ row, state, onSent }: { row: ChatRow; state: ThreadSt
   };
   const closeExtra = () => {
     extra.value = null;
-    box.current?.focus();
+    if (matchMedia("(hover: hover)").matches) box.current?.focus(); // a phone's keyboard would come with it
   };
   const cancel = () => {
     if (state.editing.value) text.value = drafts.peek().get(row.id)?.text ?? "";

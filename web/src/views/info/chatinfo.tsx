@@ -3,6 +3,7 @@
 import "../../style/panels.css";
 import { useSignal } from "@preact/signals";
 import * as actions from "../../engine/actions";
+import { setSettings } from "../../engine/chosen";
 import { failure } from "../../engine/here";
 import { chats, isMuted, people, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
@@ -188,7 +189,7 @@ const TIMERS: [number, "timerOff" | "timer1d" | "timer7d" | "timer90d"][] = [
 
 function ChatSettings({ row }: { row: ChatRow }) {
   const { chat } = row;
-  const set = (fields: Partial<typeof chat.settings>) => void actions.setSettings(row, fields);
+  const set = (fields: Partial<typeof chat.settings>) => void setSettings(row.id, fields);
   const edit = (fields: Parameters<typeof actions.editChat>[1]) => void actions.editChat(row.id, fields).catch(oops);
   const admin = chat.myRole !== "member";
   const rights = ["send", "editInfo", "addMembers"] as const;

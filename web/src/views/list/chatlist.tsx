@@ -117,8 +117,13 @@ function Chats() {
     const resized = () => {
       most.value = Math.max(most.value, twoScreens());
     };
+    const elsewhere = () => (held.current = ""); // a row that is touched gets focus after it
     addEventListener("resize", resized);
-    return () => removeEventListener("resize", resized);
+    addEventListener("pointerdown", elsewhere, true);
+    return () => {
+      removeEventListener("resize", resized);
+      removeEventListener("pointerdown", elsewhere, true);
+    };
   }, []);
   const drawn = rows.slice(0, most.value);
   useLayoutEffect(() => box.current?.scrollTo(0, 0), [filter.value]);
@@ -128,7 +133,7 @@ function Chats() {
     before.current = drawn;
     // Archived, or read: the row that took its place is next.
     if (at >= 0 && document.activeElement === document.body && !drawn.some(({ id }) => id === held.current))
-      links()[Math.min(at, drawn.length - 1)]?.focus();
+      links()[Math.min(at, drawn.length - 1)]?.focus({ preventScroll: true });
   }, [rows]);
   const links = () => [...(box.current?.querySelectorAll<HTMLElement>(".chat-row > a") ?? [])];
   const keys = (event: KeyboardEvent) => {
@@ -229,7 +234,7 @@ const ChatRowView = memo(function ChatRowView({ row, open, muted }: Shown) {
       data-id={row.id}
       onContextMenu={(event) => {
         event.preventDefault();
-        if (!menuAt.peek()) openMenu(row.id, event.clientX, event.clientY); // else the touch that opened it is still held
+        if (Date.now() - touched > TOUCH_MS) openMenu(row.id, event.clientX, event.clientY);
       }}
     >
       <a
@@ -297,7 +302,12 @@ const openMenu = (id: string, x: number, y: number) => {
   menuAt.value = { id, x, y, nth: ++opened };
 };
 
-const press = onLongPress(openMenu);
+const TOUCH_MS = 1_000; // Android tells of a touch that is held, too, soon after it was timed here
+let touched = 0;
+const press = onLongPress((id, x, y) => {
+  touched = Date.now();
+  openMenu(id, x, y);
+});
 
 /** Outside of its row, which clips what it holds. */
 function RowMenu() {

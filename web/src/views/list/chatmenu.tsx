@@ -1,6 +1,6 @@
 /** What can be done with a chat from the list. */
 
-import { setSettings } from "../../engine/actions";
+import { setSettings } from "../../engine/chosen";
 import { read as markRead } from "../../engine/here";
 import { chats } from "../../engine/state";
 import { t } from "../../i18n/i18n";
@@ -22,7 +22,7 @@ export function ChatMenu({ at, onClose }: { at: At; onClose(): void }) {
 
 function itemsOf(row: ChatRow): (MenuItem | false)[] {
   const { settings } = row.chat;
-  const set = (fields: Partial<typeof settings>) => void setSettings(row, fields);
+  const set = (fields: Partial<typeof settings>) => void setSettings(row.id, fields);
   const unread = row.unread > 0 || settings.markedUnread;
   return [
     {

@@ -2,16 +2,20 @@
 
 const LONG_MS = 450;
 const STILL_PX = 8;
+const CLICK_MS = 400; // after the touch has ended, if it comes at all
 
 /** Handlers for the list. `open` is given the row's `data-id` and where it is touched; the click that may follow is none. */
 export function onLongPress(open: (id: string, x: number, y: number) => void) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let from = { x: 0, y: 0 };
   let opened = false;
-  const end = () => clearTimeout(timer);
+  const end = () => {
+    clearTimeout(timer);
+    if (opened) setTimeout(() => (opened = false), CLICK_MS);
+  };
   return {
     onPointerDown(event: PointerEvent) {
-      end();
+      clearTimeout(timer);
       opened = false;
       const id = (event.target as HTMLElement).closest<HTMLElement>("[data-id]")?.dataset.id;
       if (event.pointerType !== "touch" || !id) return;

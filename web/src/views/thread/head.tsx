@@ -2,6 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { setSettings } from "../../engine/chosen";
 import { me, people, presence, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
@@ -19,7 +20,7 @@ export function Head({ row, state }: { row: ChatRow; state: ThreadState }) {
   useEffect(() => {
     if (chat.peer && !isSelf(chat)) void actions.refreshPerson(chat.peer.id).catch(() => undefined);
   }, [row.id]);
-  const set = (fields: Partial<typeof chat.settings>) => void actions.setSettings(row, fields);
+  const set = (fields: Partial<typeof chat.settings>) => void setSettings(row.id, fields);
   if (state.find.value !== null) return <FindBar row={row} state={state} />;
   return (
     <header class="thread-head">

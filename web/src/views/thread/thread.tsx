@@ -3,13 +3,15 @@
 import { batch, signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import * as actions from "../../engine/actions";
-import { engine, failure, read as markRead } from "../../engine/here";
-import { chats, link, me, typing } from "../../engine/state";
+import { setSettings } from "../../engine/chosen";
+import { engine, read as markRead } from "../../engine/here";
+import { chats, me, typing } from "../../engine/state";
 import { list, t } from "../../i18n/i18n";
 import type { ChatRow, Row } from "../../store/schema";
+import { Unanswered, useAnswer } from "../answer";
 import { Composer } from "../composer/composer";
 import { Connection } from "../connection";
-import { day, dayKey, firstName, isSelf, nameOf, refusal, tickOf } from "../format";
+import { day, dayKey, firstName, isSelf, nameOf, tickOf } from "../format";
 import { Icon, IconButton } from "../icon";
 import { memo } from "../memo";
 import { Empty, Spinner } from "../parts";
@@ -108,7 +110,7 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
       // At the very end also what has no bubble is read: changes of messages.
       const seq = Number(bubbles[i]!.dataset.seq);
       if (seq > now.readSeq && now.unread > 0) void markRead(id, seq);
-      if (now.chat.settings.markedUnread) void actions.setSettings(now, { markedUnread: false });
+      if (now.chat.settings.markedUnread) void setSettings(id, { markedUnread: false });
       return;
     }
   };
@@ -345,31 +347,18 @@ function Open({ id, row }: { id: string; row: ChatRow }) {
 
 /** A chat that is not held: it may have been made just now, or be none of ours. */
 function Missing({ id }: { id: string }) {
-  const code = useSignal("");
-  const there = link.value === "online" || link.value === "syncing";
-  useEffect(() => {
-    code.value = "";
-    if (there)
-      actions.fetchChat(id).catch((error) => {
-        code.value = failure(error).code;
-      });
-    else if (link.value !== "connecting") code.value = "unreachable";
-  }, [link.value]);
+  const { code } = useAnswer(() => actions.fetchChat(id));
   return (
     <section class="thread" aria-label={t("messages")}>
       <header class="thread-head only-narrow">
         <IconButton icon="back" label={t("back")} onClick={() => back("/")} class="flip" />
       </header>
       <div class="waiting">
-        {!code.value ? (
-          <Spinner />
-        ) : (
-          <Empty icon={there ? "chat" : "offline"} title={refusal(code.value)}>
-            <button type="button" class="button" onClick={() => back("/")}>
-              {t("chats")}
-            </button>
-          </Empty>
-        )}
+        <Unanswered code={code.value}>
+          <button type="button" class="button" onClick={() => back("/")}>
+            {t("chats")}
+          </button>
+        </Unanswered>
       </div>
     </section>
   );
