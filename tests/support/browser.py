@@ -182,6 +182,11 @@ class Visitor:
         self.page.get_by_role("menuitem", name=item, exact=True).click()
 
 
+def row(page: Page, title: str) -> Locator:
+    """The row of a chat in the list."""
+    return page.locator(".chat-row", has=page.locator(".chat-name", has_text=title))
+
+
 LEFT = """() => {
     dispatchEvent(new Event('pagehide'));
     return localStorage.getItem('tidings-typed');

@@ -1,10 +1,11 @@
 """The web client's tests drive a browser, whose loop is running: they are not asynchronous."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser
-from tests.support.browser import Visitor, visiting
+from tests.support.browser import Visitor, Wire, visiting
 from tests.support.locks import SECRET, Chat, text
 from tests.support.people import Person
 from tests.support.running import System
@@ -27,6 +28,14 @@ def ben(system: System) -> Person:
 def ada(browser: Browser, system: System) -> Iterator[Visitor]:
     """At a browser. Modules whose Ada has more have their own."""
     yield from visiting(browser, system.base_url, "Ada")
+
+
+@pytest.fixture(scope="module")
+def wire(system: System) -> Iterator[Wire]:
+    """A network between browser and system that can be cut."""
+    found = Wire(urlsplit(system.base_url).port or 80)
+    yield found
+    found.close()
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
-from tests.support.browser import Visitor
+from playwright.sync_api import Browser, Page, expect
+from tests.support.browser import Visitor, row
 from tests.support.people import Person
 from tests.support.running import System
 
@@ -24,10 +24,6 @@ def ada(browser: Browser, system: System, ben: Person) -> Iterator[Visitor]:
     yield found
     assert found.errors == []
     found.context.close()
-
-
-def row(page: Page, title: str) -> Locator:
-    return page.locator(".chat-row", has=page.locator(".chat-name", has_text=title))
 
 
 @pytest.fixture

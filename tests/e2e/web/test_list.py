@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Route, expect
 from tests.support.browser import Visitor, eventually
+from tests.support.browser import row as row_of
 from tests.support.people import Person
 from tests.support.running import System
 
@@ -29,7 +30,7 @@ def ada(browser: Browser, system: System, ben: Person) -> Iterator[Visitor]:
 
 
 def row(visitor: Visitor, title: str) -> Locator:
-    return visitor.page.locator(".chat-row", has=visitor.page.locator(".chat-name", has_text=title))
+    return row_of(visitor.page, title)
 
 
 def chat_of(ada: Visitor, title: str) -> str:

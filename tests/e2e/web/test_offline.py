@@ -1,20 +1,12 @@
 """Without a network: what can be seen and chosen all the same, and what becomes of it when the network is back."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from tests.support.browser import Visitor, Wire, eventually
+from tests.support.browser import Visitor, Wire, eventually, row
 from tests.support.people import Person
 from tests.support.running import System
-
-
-@pytest.fixture(scope="module")
-def wire(system: System) -> Iterator[Wire]:
-    found = Wire(urlsplit(system.base_url).port or 80)
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +37,6 @@ def away(ada: Visitor, wire: Wire) -> Iterator[Page]:
     yield ada.page
     wire.mend()
     back(ada.page)
-
-
-def row(page: Page, title: str) -> Locator:
-    return page.locator(".chat-row", has=page.locator(".chat-name", has_text=title))
 
 
 def strip(page: Page) -> Locator:

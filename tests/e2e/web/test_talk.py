@@ -15,13 +15,6 @@ from tests.support.running import System
 
 
 @pytest.fixture(scope="module")
-def wire(system: System) -> Iterator[Wire]:
-    found = Wire(urlsplit(system.base_url).port or 80)
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
 def ada(browser: Browser, wire: Wire, system: System) -> Iterator[Visitor]:
     """Her network can be cut."""
     yield from visiting(browser, wire.url, "Ada", system.base_url)
