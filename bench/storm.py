@@ -8,39 +8,38 @@ import asyncio
 import random
 import time
 
-import httpx
+import aiohttp
+import msgspec
 
 from bench import people
 from bench.figures import Figures, aims, percentiles
 from bench.sender import Job, sending
 from bench.target import Target
+from bench.usage import pids_of
 from bench.writing import heads, pair_up, write
 
 JITTER_S = 5.0
 WAITING = 20
 SEND_EVERY_S = 0.05
 GIVE_UP_S = 120.0
-SYNCS_AT_ONCE = 100  # the others wait here: httpx looks through all that wait for a connection, at every answer
+ANSWER_S = 30.0
 
 
 class Client:
     """One person whose socket is cut; `synced_at` is when they had all that waited."""
 
-    def __init__(
-        self, url: str, person: people.Person, chat: str, position: int, wanted: int, gate: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, url: str, person: people.Person, chat: str, position: int, wanted: int) -> None:
         self._url, self._person, self._chat = url, person, chat
         self._position, self._wanted = position, wanted
         self.socket: people.Socket
         self.synced_at = 0.0
         self.connected_at = 0.0
         self.tries = self.turned_away = 0
-        self._gate = gate
 
     async def connect(self) -> None:
         self.socket = await people.connect(self._url, self._person, lambda _: None)
 
-    async def come_back(self, client: httpx.AsyncClient) -> None:
+    async def come_back(self, client: aiohttp.ClientSession) -> None:
         """From the cut to having everything."""
         await self.socket.gone.wait()
         wait_s = JITTER_S
@@ -57,16 +56,16 @@ class Client:
             await self._sync(client)
         self.synced_at = time.perf_counter()
 
-    async def _sync(self, client: httpx.AsyncClient) -> None:
+    async def _sync(self, client: aiohttp.ClientSession) -> None:
         body = {"since": None, "positions": {self._chat: self._position}, "limit": 500}
-        async with self._gate:
-            answer = await client.post("/sync", json=body, headers=self._person.headers)
-        if answer.status_code in (429, 503):
+        async with client.post(f"{self._url}/api/v1/sync", json=body, headers=self._person.headers) as answer:
+            raw = await answer.read()
+        if answer.status in (429, 503):
             self.turned_away += 1
-            wait_s = float(answer.headers.get("retry-after", "1"))
-            await asyncio.sleep(random.uniform(0.5, 1.5) * wait_s)
+            await asyncio.sleep(float(answer.headers.get("retry-after", "1")))
             return
-        page = answer.raise_for_status().json()["log"].get(self._chat)
+        answer.raise_for_status()
+        page = msgspec.json.decode(raw)["log"].get(self._chat)
         if page:
             self._position = page["toSeq"]
             self._wanted -= sum(item["senderId"] != self._person.id for item in page["items"])
@@ -77,9 +76,8 @@ async def measure(target: Target, *, size: int = 500) -> Figures:
     system = target.system()
     pairs, chats = await pair_up(target, size, new=True)  # who was in other loads would fetch those chats too
     before = await heads(target, pairs, chats)
-    gate = asyncio.Semaphore(SYNCS_AT_ONCE)
     clients = [
-        Client(target.url, person, chat, seq, WAITING, gate)
+        Client(target.url, person, chat, seq, WAITING)
         for pair, chat, seq in zip(pairs, chats, before, strict=True)
         for person in pair
     ]
@@ -87,10 +85,11 @@ async def measure(target: Target, *, size: int = 500) -> Figures:
     await write(target, pairs, chats, WAITING)
     for start in range(0, size, 32):
         await asyncio.gather(*(client.connect() for client in clients[start : start + 32]))
-    limits = httpx.Limits(max_connections=SYNCS_AT_ONCE)
+    # A connection each, as they would have: httpx looks through all of them at every answer, which was half a core.
+    every = aiohttp.TCPConnector(limit=0)
     job = Job(url=target.url, token=pairs[0][0].token, chat=chats[0], every_s=SEND_EVERY_S)
     async with (
-        httpx.AsyncClient(base_url=f"{target.url}/api/v1", timeout=30, limits=limits) as rest,
+        aiohttp.ClientSession(connector=every, timeout=aiohttp.ClientTimeout(ANSWER_S)) as rest,
         sending(job) as sender,
     ):
         await asyncio.sleep(1)
@@ -102,7 +101,7 @@ async def measure(target: Target, *, size: int = 500) -> Figures:
         for task in late:
             task.cancel()
         failed = [task.exception() for task in done if task.exception()]
-    used = usage.taken()
+    used = usage.taken(now=pids_of(target.data_dir))
     system.wait_replaced("websocket-1", old)
     people.hang_up([client.socket for client in clients])
     took = [client.synced_at - cut_at for client in clients if client.synced_at]

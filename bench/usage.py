@@ -52,8 +52,10 @@ class Usage:
         self._began = time.perf_counter()
         self._spies = _spy(self._pids, profiles) if profiles else []
 
-    def taken(self, messages: int = 0) -> Figures:
-        """Per cent of one core and megabytes of each process, and microseconds a message if there were any."""
+    def taken(self, messages: int = 0, now: Mapping[str, int] | None = None) -> Figures:
+        """Per cent of one core and megabytes of each process, and microseconds a message if there were any. `now`: the
+        processes as they are, where some were replaced meanwhile: all that those did counts."""
+        self._pids |= now or {}
         took = time.perf_counter() - self._began
         spent = {name: _spent(self._before[name], _cpu(name, pid)) for name, pid in self._pids.items()}
         elsewhere = _busy_s() - self._busy - sum(user + system for user, system in spent.values())

@@ -66,8 +66,9 @@ async def test_row_30_services_answer_nobody_without_the_token(system: System, a
     async with grpc.aio.insecure_channel(f"127.0.0.1:{ports['user-1-grpc']}") as channel:
         stub = UserServiceStub(channel)
         for metadata in ([], [("x-internal-auth", "wrong")]):
+            asked = user_pb2.GetUsersRequest(asks=[user_pb2.UsersAsk(viewer_id=ann.id, user_ids=[ann.id])])
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await stub.GetUsers(user_pb2.GetUsersRequest(viewer_id=ann.id, user_ids=[ann.id]), metadata=metadata)
+                await stub.GetUsers(asked, metadata=metadata)
             assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 

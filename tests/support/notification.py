@@ -107,16 +107,16 @@ class World(chat_grpc.ChatServiceServicer, message_grpc.MessageServiceServicer, 
         return user_pb2.DropPushTargetResponse()
 
     async def GetUsers(self, request: Any, context: Any) -> Any:
-        users = [
-            user_pb2.UserEntry(user_id=u, user_json=json.dumps({"name": f"N-{u[-4:]}"}).encode())
-            for u in request.user_ids
-        ]
-        return user_pb2.GetUsersResponse(users=users)
+        def entry(user_id: str) -> Any:
+            return user_pb2.UserEntry(user_id=user_id, user_json=json.dumps({"name": f"N-{user_id[-4:]}"}).encode())
+
+        answers = [user_pb2.Users(users=[entry(u) for u in ask.user_ids]) for ask in request.asks]
+        return user_pb2.GetUsersResponse(answers=answers)
 
     CheckChatPermission = GetChatViews = SetPinnedMessage = GetUserChats
     SendMessages = ChangeMessages = UpdateMessageStatus = GetLastMessages = GetUnreadCounts
     AppendNotice = GetHeads = GetEntries = GetHidden = GetUnreadCounts
-    GetUser = CheckPresence = GetRelations = GetReceiptSettings = EnsureUser = EndSession = GetUsers
+    GetUser = CheckPresence = GetRelations = GetReceiptSettings = EnsureUser = EndSession = GetBlocks = GetUsers
 
 
 class Notification:

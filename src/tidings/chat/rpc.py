@@ -1,34 +1,27 @@
 """gRPC of chat-service: decode, call one action, encode."""
 
-import asyncio
 from typing import Any
 
 import msgspec
 
+from tidings.chat.blocks import Blocks
 from tidings.chat.changes import Changes
 from tidings.chat.outbox import Outbox, settled
-from tidings.chat.rules import allows, is_admin, is_settled, pair_key, window
-from tidings.chat.settings import Settings
+from tidings.chat.rules import allows, is_admin, is_settled, window
 from tidings.chat.store import Store, seat
 from tidings.chat.views import Views
 from tidings.contracts.errors import ApiError
 from tidings.contracts.times import now_ms
 from tidings.rpc.v1 import chat_pb2 as pb
-from tidings.rpc.v1 import user_pb2
 from tidings.rpc.v1.chat_pb2_grpc import ChatServiceServicer
 
 
 class ChatRpc(ChatServiceServicer):
-    """The service of proto/chat.proto. Owns the short cache of blocked pairs."""
+    """The service of proto/chat.proto."""
 
-    def __init__(self, store: Store, outbox: Outbox, views: Views, changes: Changes, settings: Settings) -> None:
+    def __init__(self, store: Store, outbox: Outbox, views: Views, changes: Changes, blocks: Blocks) -> None:
         self._store, self._outbox, self._views, self._changes = store, outbox, views, changes
-        self._settings = settings
-        self._blocked: dict[str, tuple[float, bool]] = {}
-
-    def forget_blocked(self, one: str, other: str) -> None:
-        """They blocked or unblocked one another."""
-        self._blocked.pop(pair_key(one, other), None)
+        self._blocks = blocks
 
     async def CheckChatPermission(
         self, request: pb.CheckChatPermissionRequest, context: Any
@@ -97,28 +90,10 @@ class ChatRpc(ChatServiceServicer):
                     user_id=row["user_id"], role=row["role"], joined_seq=seen[0], left_seq=seen[1],
                     muted=(row["muted_until_ms"] or 0) > now,
                 )  # fmt: skip
+        blocked = await self._blocks.among({chat["pair_key"] for chat in chats.values() if chat["pair_key"]})
         for chat_id, chat in chats.items():
-            if chat["pair_key"]:
-                out[chat_id].blocked = await self._is_blocked(chat["pair_key"])
+            out[chat_id].blocked = chat["pair_key"] in blocked
         return [out.get(chat_id) or pb.ChatParticipants(chat_id=chat_id) for chat_id in chat_ids]
-
-    async def _is_blocked(self, key: str) -> bool:
-        one, _, other = key.partition(":")
-        if one == other:
-            return False
-        now = asyncio.get_running_loop().time()
-        known = self._blocked.get(key)
-        if known and now - known[0] < self._settings.block_cache_s:
-            return known[1]
-        users = self._views.users
-        answer = await users.call(
-            users.stub().GetRelations, user_pb2.GetRelationsRequest(user_id=one, other_ids=[other]), timeout_s=2
-        )
-        blocked = any(r.blocked_by_me or r.blocked_me for r in answer.relations)
-        if len(self._blocked) > 50_000:
-            self._blocked.clear()
-        self._blocked[key] = (now, blocked)
-        return blocked
 
 
 def _permission(chat: pb.ChatParticipants | None, query: pb.PermissionQuery) -> pb.PermissionResult:

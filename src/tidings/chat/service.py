@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidings.chat import api
+from tidings.chat.blocks import Blocks
 from tidings.chat.changes import Changes
 from tidings.chat.outbox import Outbox
 from tidings.chat.rpc import ChatRpc
@@ -62,10 +63,11 @@ async def build(settings: Settings) -> AsyncIterator[lifecycle.Servers]:
         changes = Changes(store, outbox, views, limits)
         cursors = Cursors(secret(settings.data_dir, "cursor_key"))
         sync = Sync(store, outbox, views, cursors, settings)
-        rpc = ChatRpc(store, outbox, views, changes, settings)
+        blocks = Blocks(users, settings.block_cache_s)
+        rpc = ChatRpc(store, outbox, views, changes, blocks)
 
         async def on_blocks(event: BlocksChanged) -> None:
-            rpc.forget_blocked(event.user_id, event.other_id)
+            blocks.forget(event.user_id, event.other_id)
 
         await events.listen(BLOCKS_CHANGED, BlocksChanged, on_blocks)
 

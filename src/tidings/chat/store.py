@@ -1,10 +1,12 @@
 """The only file that knows PostgreSQL, and the outbox's way out of it."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 from tidings.chat.rules import Seat
 from tidings.contracts.ids import is_id, new_id
 from tidings.contracts.times import now_ms
+from tidings.platform.joined import Joined
 from tidings.platform.postgres import Connection, Pool, Row
 
 # By participants_user, then primary keys; the two subqueries by participants_pkey.
@@ -17,6 +19,8 @@ SELECT c.*, p.user_id, p.role, p.membership, p.joined_seq, p.left_seq, p.joined_
 FROM participants p JOIN chats c ON c.id = p.chat_id
 """
 
+PEOPLE_A_QUERY = 50
+
 
 def seat(row: Row) -> Seat:
     """The part of a row that rules look at."""
@@ -28,9 +32,17 @@ class Store:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self._seen_by = Joined(self._load_seen_by, PEOPLE_A_QUERY)
 
     async def seen_by(self, user_id: str) -> list[Row]:
-        return await self.pool.fetch(_SEEN + "WHERE p.user_id = $1 ORDER BY c.id", user_id)
+        """All chats of a person in the order of their ids; one query with those who ask meanwhile."""
+        return (await self._seen_by.get([user_id])).get(user_id, [])
+
+    async def _load_seen_by(self, user_ids: Collection[str]) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in await self.pool.fetch(_SEEN + "WHERE p.user_id = ANY($1::text[]) ORDER BY c.id", list(user_ids)):
+            found[row["user_id"]].append(row)
+        return found
 
     async def seen_in(self, chat_id: str, user_ids: Sequence[str]) -> list[Row]:
         if not is_id(chat_id):  # a path may hold anything, and PostgreSQL no NUL

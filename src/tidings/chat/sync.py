@@ -6,16 +6,17 @@ beyond the client's position. Overlap and doubt make it more than needed, never 
 
 import asyncio
 from collections import defaultdict
-from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from tidings.chat.admission import Admission
+from tidings.chat.lookups import JOINED_ENTRIES, Entries, Reader, States
 from tidings.chat.outbox import Outbox, settled
 from tidings.chat.rules import is_settled, window
 from tidings.chat.settings import Settings
 from tidings.chat.store import Store, seat
-from tidings.chat.views import Views
+from tidings.chat.views import Views, reader
 from tidings.contracts.errors import ApiError
 from tidings.contracts.objects import Chat
 from tidings.contracts.times import now_ms, rfc3339
@@ -57,17 +58,12 @@ class Sync:
         self._store, self._outbox, self._views, self._cursors = store, outbox, views, cursors
         self._settings = settings
         self._margin_ms = int(settings.sync_margin_s * 1000)
-        self._running = 0
+        self._admission = Admission(settings.sync_at_once, settings.sync_wait_s, settings.sync_again_s)
 
     async def sync(self, caller: Caller, since: str | None, positions: dict[str, int], limit: int) -> Synced:
         """Raises ApiError `cursor_expired`, `overloaded`."""
-        if self._running >= self._settings.sync_at_once:
-            raise ApiError("overloaded", retry_after_ms=1000)
-        self._running += 1
-        try:
+        async with self._admission.turn():
             return await self._sync(caller, since, positions, limit)
-        finally:
-            self._running -= 1
 
     async def _sync(self, caller: Caller, since: str | None, positions: dict[str, int], limit: int) -> Synced:
         me, now = caller.user_id, now_ms()
@@ -89,7 +85,7 @@ class Sync:
         rows = rest[: self._settings.sync_chats]
         shown, (log, unfinished), (hidden, hidden_next) = await asyncio.gather(
             self._views.show(rows, caller.base_url),
-            self._entries(me, rows, behind, limit),
+            self._entries(me, rows, behind, ends, limit),
             self._hidden(me, since_ms, state.hidden if has_hidden else ALL_TOLD),
         )
         more_chats = len(rest) > len(rows)
@@ -123,26 +119,21 @@ class Sync:
         return list(answer.message_ids), answer.next or ALL_TOLD
 
     async def _entries(
-        self, me: str, rows: list[Any], behind: dict[str, int], limit: int
+        self, me: str, rows: list[Row], behind: dict[str, int], ends: dict[str, int], limit: int
     ) -> tuple[dict[str, Raw], bool]:
-        messages = self._views.messages
-        homes: dict[int, list[message_pb2.EntryRange]] = defaultdict(list)
+        homes: dict[int, list[tuple[Reader, int]]] = defaultdict(list)
         for row in rows:
-            seen = window(seat(row))
-            if row["id"] in behind and seen:
-                span = message_pb2.Window(chat_id=row["id"], joined_seq=seen[0], left_seq=seen[1])
-                homes[messages.home(row["id"])].append(message_pb2.EntryRange(window=span, after=behind[row["id"]]))
+            if row["id"] in behind and window(seat(row)):
+                homes[self._views.messages.home(row["id"])].append((reader(row), behind[row["id"]]))
         log: dict[str, Raw] = {}
         unfinished = False
         for index, ranges in homes.items():
             if limit <= 0:
                 unfinished = True
                 break
-            answer = await messages.call(
-                messages.at(index).GetEntries,
-                message_pb2.GetEntriesRequest(user_id=me, ranges=ranges, limit=limit),
-            )
-            for page in answer.pages:
+            missing = sum(ends[to.chat_id] - after for to, after in ranges)
+            ask = Entries(me, tuple(ranges), limit)
+            for page in (await self._views.lookups.entries(index, ask, few=missing <= JOINED_ENTRIES)).pages:
                 unfinished = unfinished or page.has_more
                 if page.page_json:
                     log[page.chat_id] = Raw(page.page_json)
@@ -154,18 +145,15 @@ class Sync:
     ) -> tuple[dict[str, message_pb2.ChatState], str, bool]:
         """Where each log ends and whether it changed for this person; the log's epoch; whether they deleted anything
         for themselves since."""
-        messages = self._views.messages
-        homes = self._views.homes(rows) or {messages.home(""): []}
-
-        async def ask(index: int, some: list[Row]) -> message_pb2.GetChatStatesResponse:
-            request = message_pb2.GetChatStatesRequest(
-                chat_ids=[row["id"] for row in some], since_ms=since_ms, user_id=me
+        homes = self._views.homes(rows) or {self._views.messages.home(""): []}
+        answers = await asyncio.gather(
+            *(
+                self._views.lookups.states(index, States(me, tuple(row["id"] for row in some), since_ms))
+                for index, some in homes.items()
             )
-            return await messages.call(messages.at(index).GetChatStates, request)
-
-        answers = await asyncio.gather(*(ask(index, some) for index, some in homes.items()))
-        states = {s.chat_id: s for answer in answers for s in answer.states}
-        return states, answers[0].log_epoch, any(answer.has_hidden for answer in answers)
+        )
+        states = {s.chat_id: s for answer, _ in answers for s in answer.states}
+        return states, answers[0][1], any(answer.has_hidden for answer, _ in answers)
 
     async def _changed(
         self, me: str, rows: list[Row], states: dict[str, message_pb2.ChatState], base_ms: int, now: int

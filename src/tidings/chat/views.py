@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
+from tidings.chat.lookups import Lookups, Reader, Seen
 from tidings.chat.rules import window
 from tidings.chat.store import seat
 from tidings.contracts.errors import ApiError
@@ -16,7 +17,7 @@ from tidings.contracts.times import now_ms, rfc3339, rfc3339_or_none
 from tidings.platform import logging
 from tidings.platform.postgres import Row
 from tidings.platform.rpc import Peers
-from tidings.rpc.v1 import media_pb2, message_pb2, user_pb2
+from tidings.rpc.v1 import media_pb2, message_pb2
 
 if TYPE_CHECKING:
     from tidings.rpc.v1.media_pb2_grpc import MediaServiceAsyncStub
@@ -38,6 +39,7 @@ class Views:
         media: "Peers[MediaServiceAsyncStub]",
     ) -> None:
         self.messages, self.users, self.media = messages, users, media
+        self.lookups = Lookups(messages, users)
 
     def homes(self, rows: Sequence[Row]) -> dict[int, list[Row]]:
         """The rows, by the index of the message instance that is home to their chat."""
@@ -50,7 +52,7 @@ class Views:
         """Last message, head and activity per person and chat."""
 
         async def ask(index: int, some: list[Row]) -> Any:
-            request = message_pb2.GetLastMessagesRequest(windows=_windows(some))
+            request = message_pb2.GetLastMessagesRequest(windows=[_window(row) for row in some])
             return (await self.messages.call(self.messages.at(index).GetLastMessages, request)).chats
 
         return await self._each(rows, ask)
@@ -59,9 +61,9 @@ class Views:
         """Unread and watermarks per person and chat, and what `lasts` gives where it was not asked before."""
 
         async def ask(index: int, some: list[Row]) -> Any:
-            request = message_pb2.GetUnreadCountsRequest(windows=_windows(some), with_lasts=lasts is None)
-            answer = await self.messages.call(self.messages.at(index).GetUnreadCounts, request)
-            return list(zip(answer.chats, answer.lasts or [None] * len(some), strict=True))
+            readers = [reader(row) for row in some]
+            found = await self.lookups.counts(index, readers, with_lasts=lasts is None)
+            return [found[each] for each in readers]
 
         found = await self._each(rows, ask)
         counts = {key: count for key, (count, _) in found.items()}
@@ -80,11 +82,7 @@ class Views:
         """Users as JSON."""
         if not user_ids:
             return {}
-        answer = await self.users.call(
-            self.users.stub().GetUsers,
-            user_pb2.GetUsersRequest(viewer_id=viewer_id, user_ids=list(dict.fromkeys(user_ids)), base_url=base_url),
-        )
-        return {u.user_id: u.user_json for u in answer.users}
+        return await self.lookups.people(Seen(viewer_id, tuple(dict.fromkeys(user_ids)), base_url))
 
     async def _pictures(self, media_ids: Sequence[str], base_url: str) -> dict[str, bytes]:
         if not media_ids:
@@ -120,12 +118,14 @@ class Views:
         return out
 
 
-def _windows(rows: Sequence[Row]) -> list[message_pb2.Window]:
-    out = []
-    for row in rows:
-        joined, left = window(seat(row)) or (0, 0)
-        out.append(message_pb2.Window(chat_id=row["id"], joined_seq=joined, left_seq=left, user_id=row["user_id"]))
-    return out
+def reader(row: Row) -> Reader:
+    """Whose row it is, and what they see of the log."""
+    return Reader(row["user_id"], row["id"], *(window(seat(row)) or (0, 0)))
+
+
+def _window(row: Row) -> message_pb2.Window:
+    joined, left = window(seat(row)) or (0, 0)
+    return message_pb2.Window(chat_id=row["id"], joined_seq=joined, left_seq=left, user_id=row["user_id"])
 
 
 def _chat(row: Row, last: Any, count: Any, people: dict[str, bytes], pictures: dict[str, bytes]) -> Chat:

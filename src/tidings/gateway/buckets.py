@@ -1,10 +1,12 @@
-"""Token buckets in Redis: one Lua call takes from all buckets of a request, or from none.
+"""Token buckets in Redis: a request takes from all of its buckets, or from none. One Lua call takes for all requests
+that came while the one before was under way.
 
 Without Redis there is no rate limit, and no request waits for one: a hanging Redis must not use up the time that the
 policy has for an answer.
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Final, cast
 
 import msgspec
@@ -12,38 +14,51 @@ from prometheus_client import Counter
 
 from tidings.contracts.times import now_ms
 from tidings.platform import logging, metrics
+from tidings.platform.joined import Joined
 from tidings.platform.redis import UNREACHABLE, Client
 
 _log = logging.get(__name__)
 
 TAKE_S: Final = 0.2  # that a request waits for its buckets; Redis takes about a millisecond
 SKIP_S: Final = 1.0  # after a failure until one request asks again
-CALLS: Final = 32  # at once, half of the connections: one call more than those fails, as if Redis were away
+A_CALL: Final = 100  # requests
 
 FAIL_OPEN = Counter("tidings_gateway_rate_limit_open_total", "Requests let through because Redis did not answer")
 REFUSED = Counter("tidings_gateway_rate_limited_total", "Requests refused by a rate limit", ["bucket"])
 
-# KEYS: buckets. ARGV: now in ms, then rate per second and size of each. Answers the index of the empty bucket (0:
-# none), what it has left, and how many ms until it has one token.
+# KEYS: buckets. ARGV: now in ms; then for each request how many of the buckets are its, and rate per second and size of
+# each. Answers for each request the index of its empty bucket (0: none), what that has left, and how many ms until it
+# has one token.
 _TAKE: Final = """
 local now = tonumber(ARGV[1])
-local levels = {}
-for i, key in ipairs(KEYS) do
-  local rate, size = tonumber(ARGV[i * 2]), tonumber(ARGV[i * 2 + 1])
-  local found = redis.call('HMGET', key, 'level', 'at')
-  local level = size
-  if found[1] then
-    level = math.min(size, tonumber(found[1]) + math.max(0, now - tonumber(found[2])) * rate / 1000)
+local key, arg, answers = 0, 2, {}
+while arg <= #ARGV do
+  local count = tonumber(ARGV[arg])
+  local levels, empty = {}, nil
+  for i = 1, count do
+    local rate, size = tonumber(ARGV[arg + i * 2 - 1]), tonumber(ARGV[arg + i * 2])
+    local found = redis.call('HMGET', KEYS[key + i], 'level', 'at')
+    local level = size
+    if found[1] then
+      level = math.min(size, tonumber(found[1]) + math.max(0, now - tonumber(found[2])) * rate / 1000)
+    end
+    if level < 1 then
+      empty = {i, math.floor(level), math.ceil((1 - level) * 1000 / rate)}
+      break
+    end
+    levels[i] = level - 1
   end
-  if level < 1 then return {i, math.floor(level), math.ceil((1 - level) * 1000 / rate)} end
-  levels[i] = level - 1
+  if not empty then
+    for i = 1, count do
+      local rate, size = tonumber(ARGV[arg + i * 2 - 1]), tonumber(ARGV[arg + i * 2])
+      redis.call('HSET', KEYS[key + i], 'level', tostring(levels[i]), 'at', ARGV[1])
+      redis.call('PEXPIRE', KEYS[key + i], math.ceil(size * 1000 / rate) + 1000)
+    end
+  end
+  for _, number in ipairs(empty or {0, 0, 0}) do table.insert(answers, number) end
+  key, arg = key + count, arg + 1 + count * 2
 end
-for i, key in ipairs(KEYS) do
-  local rate, size = tonumber(ARGV[i * 2]), tonumber(ARGV[i * 2 + 1])
-  redis.call('HSET', key, 'level', tostring(levels[i]), 'at', ARGV[1])
-  redis.call('PEXPIRE', key, math.ceil(size * 1000 / rate) + 1000)
-end
-return {0, 0, 0}
+return answers
 """
 
 
@@ -54,6 +69,10 @@ class Bucket(msgspec.Struct, frozen=True):
     key: str
     per_second: int
     size: int
+
+
+Request = tuple[int, tuple[Bucket, ...]]
+"""A number of its own, and what it takes from."""
 
 
 class Empty(msgspec.Struct):
@@ -70,7 +89,8 @@ class Buckets:
     def __init__(self, redis: Client, namespace: str) -> None:
         self._script = redis.register_script(_TAKE)
         self._prefix = f"{namespace}:rate:"
-        self._calls = asyncio.Semaphore(CALLS)
+        self._requests = 0
+        self._asked = Joined(self._take, A_CALL)
         self._heard_at = -1.0  # when Redis last answered, or was last found not to
         self._skip_until = 0.0  # 0: it answers
 
@@ -78,11 +98,11 @@ class Buckets:
         """Take one token from each. None: the request may pass. Without Redis all pass, and a metric tells."""
         if not buckets:
             return None
-        arguments = [str(now_ms())]
-        for bucket in buckets:
-            arguments += [str(bucket.per_second), str(bucket.size)]
-        async with self._calls:
-            found = await self._ask([self._prefix + b.key for b in buckets], arguments)
+        self._requests += 1  # each takes for itself
+        request = (self._requests, tuple(buckets))
+        found = None
+        if asyncio.get_running_loop().time() >= self._skip_until:
+            found = (await self._asked.get([request])).get(request)
         if found is None:
             FAIL_OPEN.inc()
             return None
@@ -91,6 +111,17 @@ class Buckets:
             return None
         REFUSED.labels(buckets[index - 1].name).inc()
         return Empty(buckets[index - 1], remaining, max(1, retry_ms))
+
+    async def _take(self, requests: Collection[Request]) -> dict[Request, tuple[int, int, int]]:
+        keys: list[str] = []
+        arguments = [str(now_ms())]
+        for _, buckets in requests:
+            keys += [self._prefix + bucket.key for bucket in buckets]
+            arguments.append(str(len(buckets)))
+            for bucket in buckets:
+                arguments += [str(bucket.per_second), str(bucket.size)]
+        found = iter(await self._ask(keys, arguments) or ())
+        return dict(zip(requests, zip(found, found, found, strict=True), strict=False))
 
     async def _ask(self, keys: list[str], arguments: list[str]) -> list[int] | None:
         """What the script answers; None where Redis does not, or did not just now."""

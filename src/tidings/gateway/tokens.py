@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,11 +12,15 @@ from tidings.contracts.errors import ApiError
 from tidings.contracts.events import SessionRevoked
 from tidings.contracts.times import now_ms
 from tidings.gateway.settings import Settings
+from tidings.platform.joined import Joined
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import auth_pb2
 
 if TYPE_CHECKING:
     from tidings.rpc.v1.auth_pb2_grpc import AuthServiceAsyncStub
+
+ANSWER_S: Final = 2.0
+TOKENS_A_CALL: Final = 100
 
 
 class Identity(msgspec.Struct):
@@ -33,6 +38,7 @@ class Tokens:
     def __init__(self, auth: "Peers[AuthServiceAsyncStub]", settings: Settings) -> None:
         self._auth, self._settings = auth, settings
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
+        self._asked = Joined(self._validate, TOKENS_A_CALL)  # tickets are not: each is good for one who asks
         self._revoked = 0  # sessions that were told to have ended
 
     async def identify(self, token: str) -> Identity:
@@ -48,15 +54,13 @@ class Tokens:
                 raise ApiError("token_expired")
             if now - known.checked_at < self._settings.token_cache_s:
                 return known
-        request = auth_pb2.ValidateTokenRequest(credentials=[auth_pb2.Credential(access_token=token)])
         revoked = self._revoked
         try:
-            answer = await self._auth.call(self._auth.stub().ValidateToken, request, timeout_s=2)
+            result = (await self._asked.get([token]))[token]
         except ApiError:
             if known is not None and now - known.checked_at < self._settings.stale_token_s:
                 return known
             raise
-        result = answer.results[0]
         if result.code:
             self._known.pop(key, None)
             raise ApiError(result.code)
@@ -69,12 +73,17 @@ class Tokens:
             self._known.popitem(last=False)
         return fresh
 
+    async def _validate(self, tokens: Collection[str]) -> dict[str, auth_pb2.TokenResult]:
+        request = auth_pb2.ValidateTokenRequest(credentials=[auth_pb2.Credential(access_token=t) for t in tokens])
+        answer = await self._auth.call(self._auth.stub().ValidateToken, request, timeout_s=ANSWER_S)
+        return dict(zip(tokens, answer.results, strict=True))
+
     async def redeem(self, ticket: str) -> Identity:
         """Whose ticket this is; it is used up. Raises as `identify`."""
         if len(ticket) > 256:
             raise ApiError("unauthenticated")
         request = auth_pb2.ValidateTokenRequest(credentials=[auth_pb2.Credential(ticket=ticket)])
-        result = (await self._auth.call(self._auth.stub().ValidateToken, request, timeout_s=2)).results[0]
+        result = (await self._auth.call(self._auth.stub().ValidateToken, request, timeout_s=ANSWER_S)).results[0]
         if result.code:
             raise ApiError(result.code)
         return Identity(result.user_id, result.session_id, result.expires_at_ms, 0.0)

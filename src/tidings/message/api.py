@@ -201,8 +201,10 @@ def routes(
             if refused is not None:
                 raise refused
         seats = {c: known[c].seats[caller.user_id] for c in highest}
-        counts = await history.counts(caller.user_id, seats, await store.heads(list(seats)))
-        return _json({"chats": [{"chatId": c.chat_id, "readSeq": c.read_seq, "unreadCount": c.unread} for c in counts]})
+        counts = await history.counts({caller.user_id: seats}, await store.heads(list(seats)))
+        return _json(
+            {"chats": [{"chatId": c, "readSeq": n.read_seq, "unreadCount": n.unread} for (_, c), n in counts.items()]}
+        )
 
     @post("/messages/forward", responses=there_already(answers.Messages))
     async def forward(data: ForwardBody, caller: Caller) -> Response[answers.Messages]:

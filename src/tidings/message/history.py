@@ -18,12 +18,16 @@ from tidings.message.receipts import Privacy
 from tidings.message.store import Store
 
 LOOKUPS_AT_ONCE = 8
+STRETCH_MOST = 100  # numbers that are read together with those of others
+MARKS_SHOWN = 64  # other members of a chat whose privacy is asked for
+
+Readers = dict[str, dict[str, Seat]]
+"""Person to chat to where they sit in it."""
 
 
 class Count(msgspec.Struct, kw_only=True):
     """What a chat list shows beside a chat."""
 
-    chat_id: str
     unread: int
     mentioned: int
     read_seq: int
@@ -52,7 +56,10 @@ class History:
         low, high = max(after + 1, seat.joined_seq), window_end(seat, head)
         if high < low:
             return Page(items=[], from_seq=min(low, high + 1), to_seq=max(high, min(after, head)), has_more=False)
-        found = await self._store.range(chat_id, low, high, limit + 1)
+        if high - low < min(limit, STRETCH_MOST):
+            found = await self._lookups.stretch(chat_id, low, high)
+        else:
+            found = await self._store.range(chat_id, low, high, limit + 1)
         more = len(found) > limit
         found = found[:limit]
         # An entry that is being inserted by another writer may be missing at the end, never in between: a chat
@@ -149,44 +156,43 @@ class History:
 
         return list(await asyncio.gather(*(one(*a, e, d) for a, e, d in zip(asked, ends, shown, strict=True))))
 
-    async def counts(self, user_id: str, seats: dict[str, Seat], heads: dict[str, int]) -> list[Count]:
-        """Unread and watermarks per chat, derived from the log."""
-        rows, chats = await asyncio.gather(self._lookups.watermarks(seats), self._chats.get_many(seats))
-        mine = {d["chatId"]: d for d in rows if d["userId"] == user_id}
-        spans = []
-        for chat_id, seat in seats.items():
-            low = max(mine.get(chat_id, {}).get("readSeq", 0), seat.joined_seq - 1) + 1
-            high = window_end(seat, heads.get(chat_id, 0))
-            if low <= high:
-                spans.append((user_id, chat_id, max(low, high - self._unread_most + 1), high))
-        found = await self._lookups.unread(spans)
-        unread = {span[1]: count for span, count in found.items()}
-        mentions = await self._lookups.mentioned([span for span, count in found.items() if count])
-        mentioned = {span[1]: count for span, count in mentions.items()}
-        others = {c: [u for u, s in chat.seats.items() if s.is_member and u != user_id] for c, chat in chats.items()}
-        direct_and_small = {u for c, users in others.items() if len(users) <= 64 for u in users}
-        silent = await self._privacy.silent([user_id, *direct_and_small])
+    async def counts(self, readers: Readers, heads: dict[str, int]) -> dict[tuple[str, str], Count]:
+        """Unread and watermarks per reader and chat, derived from the log."""
+        chat_ids = {chat_id for seats in readers.values() for chat_id in seats}
+        rows, chats = await asyncio.gather(self._lookups.watermarks(chat_ids), self._chats.get_many(chat_ids))
         marks = {(d["chatId"], d["userId"]): d for d in rows}
-        out = []
-        for chat_id, seat in seats.items():  # who left does not learn how far others go on: `window_end`
-            own = mine.get(chat_id, {})
-            theirs = [marks.get((chat_id, u), {}) for u in others.get(chat_id, [])]
-            seen = [
-                0 if user_id in silent or u in silent else marks.get((chat_id, u), {}).get("readSeq", 0)
-                for u in others.get(chat_id, [])
-            ]
-            out.append(
-                Count(
-                    chat_id=chat_id,
-                    unread=unread.get(chat_id, 0),
-                    mentioned=mentioned.get(chat_id, 0),
+        spans = []
+        for user_id, seats in readers.items():
+            for chat_id, seat in seats.items():
+                low = max(marks.get((chat_id, user_id), {}).get("readSeq", 0), seat.joined_seq - 1) + 1
+                high = window_end(seat, heads.get(chat_id, 0))
+                if low <= high:
+                    spans.append((user_id, chat_id, max(low, high - self._unread_most + 1), high))
+        found = await self._lookups.unread(spans)
+        unread = {span[:2]: count for span, count in found.items()}
+        mentions = await self._lookups.mentioned([span for span, count in found.items() if count])
+        mentioned = {span[:2]: count for span, count in mentions.items()}
+        members = {c: [u for u, s in chat.seats.items() if s.is_member] for c, chat in chats.items()}
+        small = {chat_id for chat_id, users in members.items() if len(users) <= MARKS_SHOWN + 1}
+        silent = await self._privacy.silent({*readers, *(u for chat_id in small for u in members[chat_id])})
+        counts: dict[tuple[str, str], Count] = {}
+        for user_id, seats in readers.items():
+            for chat_id, seat in seats.items():  # who left does not learn how far others go on: `window_end`
+                own = marks.get((chat_id, user_id), {})
+                others = {u: marks.get((chat_id, u), {}) for u in members.get(chat_id, []) if u != user_id}
+                hide = others.keys() & silent if chat_id in small else set()
+                seen = [0 if user_id in silent or u in hide else mark.get("readSeq", 0) for u, mark in others.items()]
+                counts[user_id, chat_id] = Count(
+                    unread=unread.get((user_id, chat_id), 0),
+                    mentioned=mentioned.get((user_id, chat_id), 0),
                     read_seq=own.get("readSeq", 0),
                     delivered_seq=max(own.get("deliveredSeq", 0), own.get("readSeq", 0)),
                     others_read_seq=window_end(seat, min(seen, default=0)),
-                    others_delivered_seq=window_end(seat, min((d.get("deliveredSeq", 0) for d in theirs), default=0)),
+                    others_delivered_seq=window_end(
+                        seat, min((mark.get("deliveredSeq", 0) for mark in others.values()), default=0)
+                    ),
                 )
-            )
-        return out
+        return counts
 
     async def receipts(self, user_id: str, message_id: str) -> list[Receipt]:
         """Who received and read a message, for its author. Raises ApiError."""

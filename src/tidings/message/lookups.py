@@ -6,6 +6,7 @@ Each lookup is joined with those that others ask for meanwhile; the indexes are 
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection
+from operator import itemgetter
 from typing import cast
 
 from tidings.contracts.times import now_ms
@@ -17,6 +18,7 @@ Span = tuple[str, str, int, int]
 """A reader, a chat, and the lowest and highest number counted."""
 Stretch = tuple[str, int, int]
 QUERIES_AT_ONCE = 8
+STRETCHES_A_QUERY = 50  # of entries that are read
 NUMBERS_A_QUERY = 400_000  # counted: about half a second
 
 
@@ -32,6 +34,7 @@ class Lookups:
         self._mentioned = Joined(self._load_mentioned)
         self._hidden_ids = Joined(self._load_hidden_ids)
         self._hidden_in = Joined(self._load_hidden_in)
+        self._stretches = Joined(self._load_stretches, STRETCHES_A_QUERY)
 
     async def newest(self, chat_ids: Collection[str]) -> dict[str, Document]:
         """The newest entry of each chat."""
@@ -152,6 +155,21 @@ class Lookups:
 
         await asyncio.gather(*(ask(once) for once in _rounds(readers)))
         return counts
+
+    async def stretch(self, chat_id: str, low: int, high: int) -> list[Document]:
+        """The entries `low..high` of a chat in their order: a short stretch, as it is read as a whole."""
+        key = (chat_id, low, high)
+        return (await self._stretches.get([key])).get(key, [])
+
+    async def _load_stretches(self, stretches: Collection[Stretch]) -> dict[Stretch, list[Document]]:
+        """Index `number`, once for all; readers of stretches of one chat share what lies in both."""
+        terms = [{"chatId": c, "seq": {"$gte": low, "$lte": high}} for c, low, high in stretches]
+        found: dict[str, list[Document]] = defaultdict(list)
+        for entry in await self._entries.find({"$or": terms}, max_time_ms=3000).hint("number").to_list():
+            found[entry["chatId"]].append(entry)
+        for entries in found.values():
+            entries.sort(key=itemgetter("seq"))
+        return {(c, low, high): [e for e in found[c] if low <= e["seq"] <= high] for c, low, high in stretches}
 
     async def hidden_among(self, user_id: str, message_ids: Collection[str]) -> set[str]:
         """Which of these messages this person deleted for themselves."""

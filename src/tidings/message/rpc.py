@@ -9,7 +9,7 @@ from tidings.contracts.errors import ApiError
 from tidings.message import render
 from tidings.message.changes import Ask, Changer
 from tidings.message.chats import Chats
-from tidings.message.history import LOOKUPS_AT_ONCE, Count, History
+from tidings.message.history import Count, History, Readers
 from tidings.message.lanes import Lanes
 from tidings.message.log import Document, Entry, Seat
 from tidings.message.lookups import Lookups
@@ -108,31 +108,11 @@ class MessageRpc(MessageServiceServicer):
 
     async def _counts(self, request: pb.GetUnreadCountsRequest, newest: dict[str, Document]) -> list[pb.UnreadCount]:
         heads = {chat_id: entry["seq"] for chat_id, entry in newest.items()}
-        readers: dict[str, dict[str, Seat]] = defaultdict(dict)
+        readers: Readers = defaultdict(dict)
         for w in request.windows:
             readers[w.user_id or request.user_id][w.chat_id] = _seat(w)
-        gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
-
-        async def of(user_id: str) -> None:
-            async with gate:
-                for count in await self._history.counts(user_id, readers[user_id], heads):
-                    found[user_id, count.chat_id] = count
-
-        found: dict[tuple[str, str], Count] = {}
-        await asyncio.gather(*(of(user_id) for user_id in readers))
-        counts = [found[w.user_id or request.user_id, w.chat_id] for w in request.windows]
-        return [
-            pb.UnreadCount(
-                chat_id=c.chat_id,
-                unread_count=c.unread,
-                mention_count=c.mentioned,
-                read_seq=c.read_seq,
-                delivered_seq=c.delivered_seq,
-                others_read_seq=c.others_read_seq,
-                others_delivered_seq=c.others_delivered_seq,
-            )
-            for c in counts
-        ]
+        found = await self._history.counts(readers, heads)
+        return [_count(w.chat_id, found[w.user_id or request.user_id, w.chat_id]) for w in request.windows]
 
     async def AppendNotice(self, request: pb.AppendNoticeRequest, context: Any) -> pb.AppendNoticeResponse:
         for notice in request.notices:
@@ -154,38 +134,43 @@ class MessageRpc(MessageServiceServicer):
         )
 
     async def GetChatStates(self, request: pb.GetChatStatesRequest, context: Any) -> pb.GetChatStatesResponse:
-        ids, since_ms = list(request.chat_ids), request.since_ms
+        answers = await asyncio.gather(*(self._states(ask) for ask in request.asks))
+        return pb.GetChatStatesResponse(answers=answers, log_epoch=self._epoch)
+
+    async def _states(self, ask: pb.StatesAsk) -> pb.ChatStates:
+        ids, since_ms = list(ask.chat_ids), ask.since_ms
         newest, moved, hidden = await asyncio.gather(
             self._lookups.newest(ids),
-            self._moved(ids, since_ms),
-            self._lookups.hidden_in(request.user_id, since_ms) if request.user_id else _nothing(),
+            self._lookups.changed_since(ids, since_ms) if since_ms else _nothing(),
+            self._lookups.hidden_in(ask.user_id, since_ms) if ask.user_id else _nothing(),
         )
         states = []
         for chat_id in ids:
             entry = newest.get(chat_id, {"seq": 0, "at": 0})
             changed = entry["at"] >= since_ms or chat_id in moved or chat_id in hidden
             states.append(pb.ChatState(chat_id=chat_id, seq=entry["seq"], changed=changed))
-        return pb.GetChatStatesResponse(states=states, log_epoch=self._epoch, has_hidden=bool(hidden))
-
-    async def _moved(self, chat_ids: list[str], since_ms: int) -> set[str]:
-        return await self._lookups.changed_since(chat_ids, since_ms) if since_ms else set()
+        return pb.ChatStates(states=states, has_hidden=bool(hidden))
 
     async def GetEntries(self, request: pb.GetEntriesRequest, context: Any) -> pb.GetEntriesResponse:
-        newest = await self._lookups.newest({r.window.chat_id for r in request.ranges})
-        left = request.limit or 500
+        newest = await self._lookups.newest({r.window.chat_id for ask in request.asks for r in ask.ranges})
+        heads = {chat_id: entry["seq"] for chat_id, entry in newest.items()}
+        return pb.GetEntriesResponse(answers=await asyncio.gather(*(self._pages(ask, heads) for ask in request.asks)))
+
+    async def _pages(self, ask: pb.EntriesAsk, heads: dict[str, int]) -> pb.EntryPages:
+        left = ask.limit or 500
         pages = []
-        for wanted in request.ranges:
+        for wanted in ask.ranges:
             chat_id = wanted.window.chat_id
             if left <= 0:
                 pages.append(pb.EntryPage(chat_id=chat_id, has_more=True, to_seq=wanted.after))
                 continue
-            head = newest[chat_id]["seq"] if chat_id in newest else 0
-            page = await self._history.after(request.user_id, chat_id, _seat(wanted.window), head, wanted.after, left)
+            head, seat = heads.get(chat_id, 0), _seat(wanted.window)
+            page = await self._history.after(ask.user_id, chat_id, seat, head, wanted.after, left)
             left -= len(page.items)
             pages.append(
                 pb.EntryPage(chat_id=chat_id, page_json=render.encode(page), has_more=page.has_more, to_seq=page.to_seq)
             )
-        return pb.GetEntriesResponse(pages=pages, log_epoch=self._epoch)
+        return pb.EntryPages(pages=pages)
 
     async def GetHidden(self, request: pb.GetHiddenRequest, context: Any) -> pb.GetHiddenResponse:
         after, limit = _place(request.after), request.limit or HIDDEN_AT_ONCE
@@ -200,6 +185,18 @@ class MessageRpc(MessageServiceServicer):
 def _place(after: str) -> tuple[int, str]:
     at, _, message_id = after.partition(":")
     return (int(at), message_id) if at else (0, "")
+
+
+def _count(chat_id: str, count: Count) -> pb.UnreadCount:
+    return pb.UnreadCount(
+        chat_id=chat_id,
+        unread_count=count.unread,
+        mention_count=count.mentioned,
+        read_seq=count.read_seq,
+        delivered_seq=count.delivered_seq,
+        others_read_seq=count.others_read_seq,
+        others_delivered_seq=count.others_delivered_seq,
+    )
 
 
 async def _nothing() -> set[str]:

@@ -118,10 +118,9 @@ class People:
 
     async def names(self, viewer_id: str, user_ids: Sequence[str]) -> dict[str, str]:
         """What these people are called, as `viewer_id` may see it."""
-        answer = await self._users.call(
-            self._users.stub().GetUsers, user_pb2.GetUsersRequest(viewer_id=viewer_id, user_ids=user_ids)
-        )
-        return {user.user_id: msgspec.json.decode(user.user_json, type=_Name).name for user in answer.users}
+        ask = user_pb2.UsersAsk(viewer_id=viewer_id, user_ids=user_ids)
+        answer = await self._users.call(self._users.stub().GetUsers, user_pb2.GetUsersRequest(asks=[ask]))
+        return {u.user_id: msgspec.json.decode(u.user_json, type=_Name).name for u in answer.answers[0].users}
 
     async def drop_target(self, target_id: str) -> None:
         """The provider says it is gone."""

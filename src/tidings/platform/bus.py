@@ -104,11 +104,12 @@ class Bus:
         future.add_done_callback(lambda done: _count_publish(subject, done))
         return future
 
-    async def broadcast(self, subject: str, event: msgspec.Struct) -> None:
-        """Tell every live instance, at most once; returns when NATS has it. Failures are logged: what a
+    async def broadcast(self, subject: str, *events: msgspec.Struct) -> None:
+        """Tell every live instance, at most once; returns when NATS has all. Failures are logged: what a
         broadcast drops from caches expires there by itself."""
         try:
-            await self._client.publish(self.subject(subject), msgspec.json.encode(event))
+            for event in events:
+                await self._client.publish(self.subject(subject), msgspec.json.encode(event))
             await self._client.flush(timeout=1)
         except UNREACHABLE as error:
             metrics.EVENTS_PUBLISHED.labels(subject, "failed").inc()

@@ -15,10 +15,10 @@ KEYS_AT_ONCE: Final = 1_000
 
 
 class Joined(Generic[K, V]):
-    """Owner of the keys that wait. `load` answers those of its keys for which there is something."""
+    """Owner of the keys that wait. `load` answers those of its keys for which there is something, `most` at once."""
 
-    def __init__(self, load: Callable[[Collection[K]], Awaitable[dict[K, V]]]) -> None:
-        self._load = load
+    def __init__(self, load: Callable[[Collection[K]], Awaitable[dict[K, V]]], most: int = KEYS_AT_ONCE) -> None:
+        self._load, self._most = load, most
         self._waiting: dict[K, asyncio.Future[dict[K, V]]] = {}
         self._open: asyncio.Future[dict[K, V]] | None = None  # the answer that new keys wait for
         self._room = 0
@@ -35,7 +35,7 @@ class Joined(Generic[K, V]):
 
     def _join(self, key: K) -> "asyncio.Future[dict[K, V]]":
         if self._open is None or self._room == 0:
-            self._open, self._room = asyncio.get_running_loop().create_future(), KEYS_AT_ONCE
+            self._open, self._room = asyncio.get_running_loop().create_future(), self._most
         self._waiting[key] = self._open
         self._room -= 1
         return self._open
@@ -43,17 +43,18 @@ class Joined(Generic[K, V]):
     def _begin(self) -> None:
         if not self._waiting or self._under_way is not None:
             return
+        # With no one caller's deadline or span: `load` has its own. It begins in the next turn of the loop, so that
+        # who asks in this one is answered together.
+        self._under_way = asyncio.get_running_loop().create_task(self._answer(), context=Context())
+        self._under_way.add_done_callback(self._ended)
+
+    async def _answer(self) -> None:
         answer = next(iter(self._waiting.values()))
         keys = [key for key, waits_for in self._waiting.items() if waits_for is answer]
         for key in keys:
             del self._waiting[key]
         if answer is self._open:
             self._open = None
-        # With no one caller's deadline or span: `load` has its own.
-        self._under_way = asyncio.get_running_loop().create_task(self._answer(keys, answer), context=Context())
-        self._under_way.add_done_callback(self._ended)
-
-    async def _answer(self, keys: list[K], answer: "asyncio.Future[dict[K, V]]") -> None:
         try:
             answer.set_result(await self._load(keys))
         except asyncio.CancelledError:

@@ -1,7 +1,9 @@
 """Reading people: profiles with their pictures, and presence, each as one viewer may see it."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -12,13 +14,21 @@ from tidings.platform.presence import Presence
 from tidings.platform.redis import UNREACHABLE
 from tidings.platform.rpc import Peers
 from tidings.rpc.v1 import media_pb2
-from tidings.user.profile import Person, allows, show
+from tidings.user.profile import allows, show
 from tidings.user.store import Store
 
 if TYPE_CHECKING:
     from tidings.rpc.v1.media_pb2_grpc import MediaServiceAsyncStub
 
 _log = logging.get(__name__)
+
+
+class Ask(NamedTuple):
+    """Whom a viewer wants to see; `base_url`: where media URLs point, the public URL if empty."""
+
+    viewer_id: str
+    user_ids: Sequence[str]
+    base_url: str
 
 
 class Seen(msgspec.Struct):
@@ -38,15 +48,24 @@ class People:
 
     async def shown(self, viewer_id: str, user_ids: Sequence[str], base_url: str = "") -> dict[str, User]:
         """People by id; unknown ids are left out."""
-        return await self.render(viewer_id, await self._store.people(viewer_id, user_ids), base_url)
+        return (await self.shown_to([Ask(viewer_id, user_ids, base_url)]))[0]
 
-    async def render(self, viewer_id: str, people: dict[str, Person], base_url: str) -> dict[str, User]:
-        """The same keys, as Users."""
-        wanted = [
-            p.avatar_media_id for p in people.values() if p.avatar_media_id and allows(p.privacy.avatar, p, viewer_id)
-        ]
-        pictures = await self._pictures(wanted, base_url) if wanted else {}
-        return {key: show(p, viewer_id, pictures.get(p.avatar_media_id or "")) for key, p in people.items()}
+    async def shown_to(self, asks: Sequence[Ask]) -> list[dict[str, User]]:
+        """The same for several viewers, in the order asked."""
+        found = await self._store.seen_by({(ask.viewer_id, user_id) for ask in asks for user_id in ask.user_ids})
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for ask in asks:
+            for user_id in ask.user_ids:
+                person = found.get((ask.viewer_id, user_id))
+                if person and person.avatar_media_id and allows(person.privacy.avatar, person, ask.viewer_id):
+                    wanted[ask.base_url].add(person.avatar_media_id)
+        loaded = await asyncio.gather(*(self._pictures(sorted(ids), base_url) for base_url, ids in wanted.items()))
+        pictures = dict(zip(wanted, loaded, strict=True))
+        shown: list[dict[str, User]] = []
+        for viewer_id, user_ids, base_url in asks:
+            theirs, own = {u: found.get((viewer_id, u)) for u in user_ids}, pictures.get(base_url, {})
+            shown.append({u: show(p, viewer_id, own.get(p.avatar_media_id or "")) for u, p in theirs.items() if p})
+        return shown
 
     async def _pictures(self, media_ids: list[str], base_url: str) -> dict[str, Media]:
         request = media_pb2.GetMediaMetadataRequest(media_ids=media_ids, base_url=base_url or self._public_url)
@@ -68,10 +87,7 @@ class People:
         """Online or last seen, per (viewer, person), in order. Unknown and hidden people are offline.
 
         Raises `unavailable` while Redis is away: not known is not offline."""
-        by_viewer: dict[str, list[str]] = {}
-        for viewer_id, user_id in pairs:
-            by_viewer.setdefault(viewer_id, []).append(user_id)
-        facts = {viewer: await self._store.people(viewer, ids) for viewer, ids in by_viewer.items()}
+        facts = await self._store.seen_by(pairs)
         ids = list({user_id for _, user_id in pairs})
         try:
             online = dict(zip(ids, await self._presence.online(ids), strict=True))
@@ -80,7 +96,7 @@ class People:
             raise ApiError("unavailable", "who is online is not known at the moment", retry_after_ms=1000) from error
         out = []
         for viewer_id, user_id in pairs:
-            person = facts[viewer_id].get(user_id)
+            person = facts.get((viewer_id, user_id))
             if person is None:
                 out.append(Seen(False, None))
                 continue

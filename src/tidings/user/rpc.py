@@ -7,7 +7,7 @@ import msgspec
 from tidings.rpc.v1 import user_pb2 as pb
 from tidings.rpc.v1.user_pb2_grpc import UserServiceServicer
 from tidings.user.erase import Erasure
-from tidings.user.people import People
+from tidings.user.people import Ask, People
 from tidings.user.profile import allows
 from tidings.user.store import Store
 
@@ -24,9 +24,12 @@ class UserRpc(UserServiceServicer):
         return pb.GetUserResponse(user_json=b"" if user is None else msgspec.json.encode(user))
 
     async def GetUsers(self, request: pb.GetUsersRequest, context: Any) -> pb.GetUsersResponse:
-        found = await self._people.shown(request.viewer_id, list(request.user_ids), request.base_url)
+        asks = [Ask(ask.viewer_id, ask.user_ids, ask.base_url) for ask in request.asks]
         return pb.GetUsersResponse(
-            users=[pb.UserEntry(user_id=i, user_json=msgspec.json.encode(u)) for i, u in found.items()]
+            answers=[
+                pb.Users(users=[pb.UserEntry(user_id=i, user_json=msgspec.json.encode(u)) for i, u in found.items()])
+                for found in await self._people.shown_to(asks)
+            ]
         )
 
     async def CheckPresence(self, request: pb.CheckPresenceRequest, context: Any) -> pb.CheckPresenceResponse:
@@ -66,6 +69,11 @@ class UserRpc(UserServiceServicer):
                 )
             )
         return pb.GetRelationsResponse(relations=out)
+
+    async def GetBlocks(self, request: pb.GetBlocksRequest, context: Any) -> pb.GetBlocksResponse:
+        pairs = [(pair.one, pair.other) for pair in request.pairs]
+        apart = await self._store.apart(set(pairs))
+        return pb.GetBlocksResponse(blocked=[pair in apart for pair in pairs])
 
     async def GetChangedPeople(self, request: pb.GetChangedPeopleRequest, context: Any) -> pb.GetChangedPeopleResponse:
         changed, seen = await self._people.changed(request.viewer_id, list(request.user_ids), request.since_ms)

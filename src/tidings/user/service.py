@@ -1,15 +1,16 @@
 """What user-service is made of, in the order it starts."""
 
-import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tidings.contracts.errors import ApiError
 from tidings.contracts.events import PRESENCE_CHANGED, PresenceChanged
 from tidings.contracts.limits import Limits
 from tidings.platform import bus, postgres, redis
 from tidings.platform.cursors import Cursors
-from tidings.platform.lifecycle import Servers, background, instance, internal_token
+from tidings.platform.lifecycle import Servers, background, end, instance, internal_token
 from tidings.platform.presence import Presence
 from tidings.platform.rpc import Peers
 from tidings.platform.secrets import secret
@@ -19,6 +20,7 @@ from tidings.rpc.v1.media_pb2_grpc import MediaServiceStub
 from tidings.rpc.v1.user_pb2_grpc import add_UserServiceServicer_to_server
 from tidings.user.api import routes
 from tidings.user.erase import Erasure
+from tidings.user.lastseen import LastSeen
 from tidings.user.people import People
 from tidings.user.rpc import UserRpc
 from tidings.user.settings import Settings
@@ -41,11 +43,12 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
         erasure = Erasure(store, events, auth)
         people = People(store, Presence(cache, settings.namespace), media, settings.public_url)
 
-        async def on_presence(event: PresenceChanged) -> None:
-            await store.seen(event.user_id, event.at_ms)
-
-        await events.listen(PRESENCE_CHANGED, PresenceChanged, on_presence)
-        finishing = background("erasure", erasure.run(settings.erase_interval_s))
+        last_seen = LastSeen(store)
+        await events.listen(PRESENCE_CHANGED, PresenceChanged, last_seen.on_presence)
+        tasks = [
+            background("erasure", erasure.run(settings.erase_interval_s)),
+            background("last seen", last_seen.run()),
+        ]
         try:
             yield Servers(
                 routes=routes(
@@ -69,7 +72,8 @@ async def build(settings: Settings) -> AsyncIterator[Servers]:
                 max_body=limits.body_bytes,
             )
         finally:
-            finishing.cancel()
-            await asyncio.gather(finishing, return_exceptions=True)
+            await end(tasks)
+            with contextlib.suppress(ApiError):
+                await last_seen.flush()
             await media.close()
             await auth.close()

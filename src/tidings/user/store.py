@@ -1,6 +1,6 @@
 """The only file that knows PostgreSQL: people, contacts, blocks, devices."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,16 +12,20 @@ from tidings.contracts.ids import new_id
 from tidings.platform.postgres import Connection, Pool
 from tidings.user.profile import Person, Privacy, PrivacyChange
 
-# A person with everything that stands between them and the viewer $1: four primary key look-ups each.
+# A person `p.id` of `asked` with everything that stands between them and its `viewer`: four primary key look-ups each.
 _PERSON = """
-SELECT p.*, c.user_id IS NOT NULL AS is_contact, c.name AS contact_name, coalesce(c.by_phone, false) AS knows_phone,
-       h.user_id IS NOT NULL AS has_viewer, b.user_id IS NOT NULL AS blocked, r.user_id IS NOT NULL AS blocks_viewer
-  FROM people p
-  LEFT JOIN contacts c ON c.owner_id = $1 AND c.user_id = p.id
-  LEFT JOIN contacts h ON h.owner_id = p.id AND h.user_id = $1
-  LEFT JOIN blocks b ON b.owner_id = $1 AND b.user_id = p.id
-  LEFT JOIN blocks r ON r.owner_id = p.id AND r.user_id = $1
+SELECT p.*, asked.viewer, c.user_id IS NOT NULL AS is_contact, c.name AS contact_name,
+       coalesce(c.by_phone, false) AS knows_phone, h.user_id IS NOT NULL AS has_viewer,
+       b.user_id IS NOT NULL AS blocked, r.user_id IS NOT NULL AS blocks_viewer
+  FROM ({}) asked JOIN people p ON p.id = asked.id
+  LEFT JOIN contacts c ON c.owner_id = asked.viewer AND c.user_id = p.id
+  LEFT JOIN contacts h ON h.owner_id = p.id AND h.user_id = asked.viewer
+  LEFT JOIN blocks b ON b.owner_id = asked.viewer AND b.user_id = p.id
+  LEFT JOIN blocks r ON r.owner_id = p.id AND r.user_id = asked.viewer
 """
+_BY_IDS = _PERSON.format("SELECT $1::uuid AS viewer, unnest($2::uuid[]) AS id")
+_BY_PHONES = _PERSON.format("SELECT $1::uuid AS viewer, id FROM people WHERE phone = ANY($2::text[])")
+_BY_PAIRS = _PERSON.format("SELECT unnest($1::uuid[]) AS viewer, unnest($2::uuid[]) AS id")
 _PRIVACY_COLUMNS = {
     "last_seen": "see_last_seen",
     "online": "see_online",
@@ -90,8 +94,14 @@ class Store:
 
     async def people(self, viewer_id: str, user_ids: Sequence[str]) -> dict[str, Person]:
         """People by id, as facts for one viewer."""
-        rows = await self._pool.fetch(_PERSON + " WHERE p.id = ANY($2::uuid[])", viewer_id, list(set(user_ids)))
+        rows = await self._pool.fetch(_BY_IDS, viewer_id, list(set(user_ids)))
         return {str(row["id"]): _person(row) for row in rows}
+
+    async def seen_by(self, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Person]:
+        """People by (viewer, id), as facts for that viewer."""
+        asked = list(set(pairs))
+        rows = await self._pool.fetch(_BY_PAIRS, [viewer for viewer, _ in asked], [user_id for _, user_id in asked])
+        return {(str(row["viewer"]), str(row["id"])): _person(row) for row in rows}
 
     async def person(self, viewer_id: str, user_id: str) -> Person:
         """One person. Raises ApiError `not_found`."""
@@ -102,7 +112,7 @@ class Store:
 
     async def by_phone(self, viewer_id: str, phones: Sequence[str]) -> dict[str, Person]:
         """People by number."""
-        rows = await self._pool.fetch(_PERSON + " WHERE p.phone = ANY($2::text[])", viewer_id, list(set(phones)))
+        rows = await self._pool.fetch(_BY_PHONES, viewer_id, list(set(phones)))
         return {row["phone"]: _person(row) for row in rows}
 
     async def update(self, user_id: str, fields: dict[str, Any]) -> None:
@@ -122,14 +132,13 @@ class Store:
         async with self._pool.transaction() as connection:
             await _bury(connection, user_id)
 
-    async def seen(self, user_id: str, at_ms: int) -> None:
-        """Remember when somebody was last there; never moves back."""
-        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    async def seen(self, at_ms: Mapping[str, int]) -> None:
+        """Remember when people were last there; never moves back."""
         await self._pool.execute(
-            "UPDATE people SET last_seen = greatest(coalesce(last_seen, $2), $2) WHERE id = $1 AND NOT deleted",
-            user_id,
-            at,
-        )
+            "UPDATE people SET last_seen = greatest(last_seen, seen.at)"
+            " FROM unnest($1::uuid[], $2::timestamptz[]) AS seen (id, at) WHERE people.id = seen.id AND NOT deleted",
+            list(at_ms), [datetime.fromtimestamp(at / 1000, UTC) for at in at_ms.values()],
+        )  # fmt: skip
 
     # -- contacts and blocks ----------------------------------------------------------------------
 
@@ -170,6 +179,16 @@ class Store:
         """Unblock somebody; need not be blocked."""
         await self._pool.execute("DELETE FROM blocks WHERE owner_id = $1 AND user_id = $2", owner_id, user_id)
         await self._touch(owner_id, [user_id])
+
+    async def apart(self, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those pairs of which one has blocked the other."""
+        ones, others = [one for one, _ in pairs], [other for _, other in pairs]
+        rows = await self._pool.fetch(
+            "SELECT one, other FROM unnest($1::uuid[], $2::uuid[]) AS asked (one, other) WHERE EXISTS (SELECT FROM"
+            " blocks WHERE owner_id = one AND user_id = other OR owner_id = other AND user_id = one)",
+            ones, others,
+        )  # fmt: skip
+        return {(str(row["one"]), str(row["other"])) for row in rows}
 
     async def silent(self, user_ids: Sequence[str]) -> list[str]:
         """Those who send no read receipts."""

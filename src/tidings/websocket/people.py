@@ -118,8 +118,8 @@ class People:
     async def _came_or_went(self, user_ids: Sequence[str], online: bool) -> None:
         """Tell every instance, all at once: with NATS away each would else hold up the next for a second."""
         at = now_ms()
-        told = [self._bus.broadcast(PRESENCE_CHANGED, PresenceChanged(user_id, online, at)) for user_id in user_ids]
-        await asyncio.gather(*told)
+        if user_ids:
+            await self._bus.broadcast(PRESENCE_CHANGED, *(PresenceChanged(u, online, at) for u in user_ids))
 
     async def farewell(self) -> None:
         """Take those out whose last socket closed; they count as online for some seconds more."""

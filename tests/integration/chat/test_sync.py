@@ -210,3 +210,35 @@ async def test_pages_end_where_a_little_at_a_time_is_asked_for(world: World) -> 
     await eventually(last, "the removal is the last they get")
     assert (await device.sync()).positions[chats[0]] == 6
     assert device.removed == []
+
+
+async def test_who_comes_back_with_many_gets_what_they_get_alone_and_few_calls_are_made(world: World) -> None:
+    people = [await world.person(f"p{n}") for n in range(20)]
+    pairs = [await world.direct(a, b) for a, b in zip(people[::2], people[1::2], strict=True)]
+    group = await world.group(people[0], *people[1:12])
+    for number, chat_id in enumerate(pairs):
+        for text in range(5):
+            said = await world.say(chat_id, people[2 * number], f"{number} {text}")
+        # One of two has deleted the last for themselves: only the other gets it.
+        reader = people[2 * number + 1]
+        await world.message.as_(reader).ask("DELETE", f"/messages/{said['messageId']}", gives=204, **{"for": "me"})
+    await world.say(group, people[3], "to all")
+    await world.chat.as_(people[4]).ask("POST", f"/chats/{group}/leave")
+    late = await world.say(group, people[5], "after one has left")
+    body = {"since": None, "positions": dict.fromkeys(pairs, 3), "limit": 500}
+
+    async def sync(person: str) -> Any:
+        found = await world.chat.as_(person).ask("POST", "/sync", body)
+        return {key: found[key] for key in ("chats", "log", "hidden", "removed")}
+
+    alone = [await sync(person) for person in people]
+    message, users = world.wires["message"].calls, world.wires["user"].calls
+    message.clear()
+    users.clear()
+    together = await asyncio.gather(*(sync(person) for person in people))
+    assert together == alone
+    assert [len(one["hidden"]) for one in together] == [0, 1] * 10
+    ids = [{item["messageId"] for page in one["log"].values() for item in page["items"]} for one in together]
+    assert [late["messageId"] in each for each in ids[:12]] == [True] * 4 + [False] + [True] * 7
+    calls = message["GetChatStates"], message["GetUnreadCounts"], message["GetEntries"], users["GetUsers"]
+    assert max(calls) <= 10, "20 came, and were asked for together"

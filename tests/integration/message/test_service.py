@@ -132,11 +132,9 @@ class Instance:
 
     async def entries(self, user_id: str, chat_id: str, after: int = 0, joined: int = 1, left: int = 0) -> Any:
         window = pb.Window(chat_id=chat_id, joined_seq=joined, left_seq=left)
-        answer = await self.peers.call(
-            self.stub.GetEntries,
-            pb.GetEntriesRequest(user_id=user_id, ranges=[pb.EntryRange(window=window, after=after)], limit=500),
-        )
-        return json.loads(answer.pages[0].page_json)
+        ask = pb.EntriesAsk(user_id=user_id, ranges=[pb.EntryRange(window=window, after=after)], limit=500)
+        answer = await self.peers.call(self.stub.GetEntries, pb.GetEntriesRequest(asks=[ask]))
+        return json.loads(answer.answers[0].pages[0].page_json)
 
     async def mark(self, user_id: str, chat_id: str, status: str, seq: int) -> Any:
         mark = pb.StatusMark(chat_id=chat_id, user_id=user_id, status=status, seq=seq)

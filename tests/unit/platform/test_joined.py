@@ -5,7 +5,6 @@ from collections.abc import Collection
 
 import pytest
 
-from tidings.platform import joined
 from tidings.platform.joined import Joined
 
 
@@ -46,6 +45,16 @@ async def test_what_comes_while_a_query_is_under_way_is_asked_together_after_it(
     assert source.asked == [["a"], ["a", "b", "c", "nobody"]]
 
 
+async def test_who_asks_in_the_same_turn_of_the_loop_is_asked_for_together() -> None:
+    source = Source()
+    lookups = Joined(source.load)
+    asking = [asyncio.create_task(lookups.get(keys)) for keys in (["a"], ["b"], ["c"])]
+    await source.under_way(1)
+    source.gates[0].set_result(None)
+    assert [await each for each in asking] == [{"a": 1}, {"b": 1}, {"c": 1}]
+    assert source.asked == [["a", "b", "c"]]
+
+
 async def test_an_error_is_told_to_all_who_asked_with_it_and_to_nobody_else() -> None:
     source = Source()
     lookups = Joined(source.load)
@@ -77,10 +86,9 @@ async def test_who_gives_up_takes_nothing_from_the_others() -> None:
     await first
 
 
-async def test_a_query_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joined, "KEYS_AT_ONCE", 3)
+async def test_a_query_has_a_bound() -> None:
     source = Source()
-    lookups = Joined(source.load)
+    lookups = Joined(source.load, most=3)
     asking = asyncio.create_task(lookups.get([f"{n}" for n in range(7)]))
     for number in (1, 2, 3):
         await source.under_way(number)

@@ -10,7 +10,7 @@ from tidings.user.people import People
 
 
 class Store:
-    async def people(self, *_: Any) -> dict[str, Any]:
+    async def seen_by(self, *_: Any) -> dict[str, Any]:
         return {}
 
 

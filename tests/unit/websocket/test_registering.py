@@ -82,8 +82,8 @@ class Bus:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    async def broadcast(self, _: str, event: PresenceChanged) -> None:
-        self.told.append(event.user_id)
+    async def broadcast(self, _: str, *events: PresenceChanged) -> None:
+        self.told += [event.user_id for event in events]
 
 
 def told_at_once(hub: Hub) -> Hub:
