@@ -17,6 +17,7 @@ from tidings.contracts.errors import ApiError
 
 LEAST_S: Final = 1.0
 MEASURED_S: Final = 1.0  # over this the pace is taken: they end in clumps, as they are served together
+LINE_MOST: Final = 2_000
 PACE_S: Final = 0.01  # between two, until it was measured
 
 WAITING = Gauge("tidings_sync_waiting", "Syncs that wait for their turn")
@@ -48,7 +49,7 @@ class Admission:
             self._leave()
 
     async def _wait(self) -> None:
-        if self._pace_s * (len(self._line) + 1) > self._wait_s:
+        if len(self._line) >= LINE_MOST or self._pace_s * (len(self._line) + 1) > self._wait_s:
             REFUSED.inc()
             raise ApiError("overloaded", retry_after_ms=int(1000 * self._book()))
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -56,11 +56,12 @@ class Tokens:
                 return known
         revoked = self._revoked
         try:
-            result = (await self._asked.get([token]))[token]
-        except ApiError:
+            async with asyncio.timeout(ANSWER_S):  # also while a call that hangs is under way
+                result = (await self._asked.get([token]))[token]
+        except (ApiError, TimeoutError) as error:
             if known is not None and now - known.checked_at < self._settings.stale_token_s:
                 return known
-            raise
+            raise error if isinstance(error, ApiError) else ApiError("unavailable") from error
         if result.code:
             self._known.pop(key, None)
             raise ApiError(result.code)

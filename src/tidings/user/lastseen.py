@@ -5,6 +5,7 @@ from typing import Final
 
 from tidings.contracts.errors import ApiError
 from tidings.contracts.events import PresenceChanged
+from tidings.contracts.ids import is_id
 from tidings.user.store import Store
 
 AGAIN_S: Final = 1.0
@@ -21,8 +22,9 @@ class LastSeen:
 
     async def on_presence(self, event: PresenceChanged) -> None:
         """Somebody came or went."""
-        self._add(event.user_id, event.at_ms)
-        self._wake.set()
+        if is_id(event.user_id):  # else the statement would fail, for everyone in it
+            self._add(event.user_id, event.at_ms)
+            self._wake.set()
 
     def _add(self, user_id: str, at_ms: int) -> None:
         self._waiting[user_id] = max(at_ms, self._waiting.get(user_id, 0))

@@ -133,10 +133,14 @@ class Store:
             await _bury(connection, user_id)
 
     async def seen(self, at_ms: Mapping[str, int]) -> None:
-        """Remember when people were last there; never moves back."""
+        """Remember when people were last there; never moves back. All instances write it: rows are locked in the order
+        of ids, and those that stand are left."""
         await self._pool.execute(
-            "UPDATE people SET last_seen = greatest(last_seen, seen.at)"
-            " FROM unnest($1::uuid[], $2::timestamptz[]) AS seen (id, at) WHERE people.id = seen.id AND NOT deleted",
+            "WITH seen AS (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS told (id, at)),"
+            " behind AS (SELECT people.id FROM people JOIN seen USING (id) WHERE NOT deleted"
+            " AND (last_seen IS NULL OR last_seen < at) ORDER BY people.id FOR NO KEY UPDATE OF people)"
+            " UPDATE people SET last_seen = greatest(last_seen, seen.at) FROM behind JOIN seen USING (id)"
+            " WHERE people.id = behind.id",
             list(at_ms), [datetime.fromtimestamp(at / 1000, UTC) for at in at_ms.values()],
         )  # fmt: skip
 

@@ -134,6 +134,25 @@ def test_what_was_starred_is_there(ada: Visitor, wire: Wire) -> None:
     back(ada.page)
 
 
+def test_a_star_that_was_set_without_a_network_is_told_later(ada: Visitor, wire: Wire, system: System) -> None:
+    phone = Person(system.base_url, ada.phone)
+
+    def starred() -> list[str]:
+        return [message["content"]["text"] for message in phone.ask("GET", "/messages/starred")["items"]]
+
+    ada.open("Hikers")
+    wire.cut()
+    ada.menu("Welcome to Hikers", "Star")
+    expect(ada.bubble("Welcome to Hikers").locator(".meta .icon").first).to_be_visible()
+    ada.page.goto(f"{ada.url}/starred")
+    expect(ada.page.locator(".panel-body .row")).to_contain_text("Welcome to Hikers")
+    assert starred() == []
+    wire.mend()
+    eventually(lambda: starred() == ["Welcome to Hikers"], ada.page)
+    ada.page.goto(ada.url)
+    back(ada.page)
+
+
 @pytest.mark.parametrize("place", ["privacy", "devices", "blocked"])
 def test_what_only_the_server_knows_says_so_and_comes_with_the_network(
     ada: Visitor, away: Page, wire: Wire, place: str

@@ -244,6 +244,12 @@ def test_a_large_file_goes_on_where_its_network_was_cut(ada: Visitor, ben: Visit
 def test_a_voice_note_is_recorded_and_played(ada: Visitor, ben: Visitor) -> None:
     ben.page.get_by_role("button", name="Record a voice message").click()
     ben.page.wait_for_timeout(1_500)
+    chat = ben.page.url
+    ben.page.go_back()  # holds it, and loses nothing
+    expect(ben.page.locator(".recorder .rec-dot.still")).to_be_visible()
+    assert ben.page.url == chat
+    ben.page.get_by_role("button", name="Go on").click()
+    expect(ben.page.locator(".recorder .rec-dot.still")).to_have_count(0)
     ben.page.locator(".recorder .send").click()
     note = ada.page.locator(".message .voice").last
     expect(note).to_be_visible(timeout=15_000)

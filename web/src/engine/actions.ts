@@ -1,6 +1,7 @@
 /** What a person can do, as plain functions. What concerns messages goes by the store; the rest asks the server. */
 
 import type { Row } from "../store/schema";
+import { wantedStars } from "../store/stars";
 import type { Ask, Frame } from "../sync/model";
 import type { Chat, Content, Media, Member, Message, User } from "../sync/wire";
 import { failure } from "./calls";
@@ -78,12 +79,6 @@ export function typed(chatId: string, on: boolean): void {
   typingAt = Date.now();
   typingIn = on ? chatId : "";
   engine.sayFrame({ type: on ? "typing.start" : "typing.stop", chatId });
-}
-
-export async function star(row: Row, on: boolean): Promise<void> {
-  const path = `/messages/${row.message.messageId}/star`;
-  await (on ? engine.api.put(path) : engine.api.delete(path));
-  await engine.store.star(row.id, on);
 }
 
 export async function pin(row: Row, on: boolean): Promise<void> {
@@ -318,7 +313,8 @@ export async function starred(): Promise<Message[]> {
   } catch (error) {
     const known = await engine.store.fact<string[]>("starred");
     if (!known || failure(error).code !== "unreachable") throw error;
-    const rows = await Promise.all(known.map((id) => engine.store.row(id)));
+    const ids = new Set([...Object.keys(await wantedStars(engine.store)), ...known]);
+    const rows = await Promise.all([...ids].map((id) => engine.store.row(id)));
     return rows.flatMap((row) => (row?.message.starred && !row.message.deletedAt ? [row.message as Message] : []));
   }
 }

@@ -386,6 +386,7 @@ export class Engine {
       state.loaded.value = true;
       this.#rewatch();
       this.#tellChosen();
+      if (this.#steps) import("./chosen").then((chosen) => chosen.tellStars()).catch(() => undefined);
     }
     if (before === "offline" || link === "online") this.uploader.start();
     this.#tabs.postMessage({ do: "link", link } satisfies Note);

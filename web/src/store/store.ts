@@ -195,14 +195,6 @@ export class Store {
     this.onChange({ chats: [chatId] });
   }
 
-  async star(messageId: string, starred: boolean): Promise<void> {
-    const row = await whole(this.db, "relaxed", async (tx) => {
-      await change(tx, messageId, { starred });
-      return await rowIn(tx, messageId);
-    });
-    if (row) this.onChange({ chats: [row.chatId] });
-  }
-
   // -- files on their way ----------------------------------------------------------------------------
 
   async addUpload(upload: Upload): Promise<void> {

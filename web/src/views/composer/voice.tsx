@@ -9,6 +9,7 @@ import { t } from "../../i18n/i18n";
 import type { ChatRow } from "../../store/schema";
 import { duration } from "../format";
 import { Icon, IconButton } from "../icon";
+import { useLayer } from "../layer";
 import type { ThreadState } from "../thread/thread";
 
 const KINDS = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"];
@@ -109,11 +110,18 @@ export function VoiceBar({ row, state, onClose }: { row: ChatRow; state: ThreadS
         ))}
       </span>
       <IconButton icon={paused.value ? "mic" : "pause"} label={paused.value ? t("goOn") : t("pause")} onClick={hold} />
+      {!paused.value && <Running onBack={hold} />}
       <button type="button" class="send" aria-label={t("send")} onClick={() => end.current(true)}>
         <Icon name="send" class="flip" />
       </button>
     </div>
   );
+}
+
+/** While it runs, Back holds it: what was said is not lost by one press. */
+function Running({ onBack }: { onBack(): void }) {
+  useLayer(onBack);
+  return null;
 }
 
 /** As many bars as the wire has. */

@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as actions from "../../engine/actions";
+import { star } from "../../engine/chosen";
 import { failure } from "../../engine/here";
 import { me, now, say } from "../../engine/state";
 import { t } from "../../i18n/i18n";
@@ -32,10 +33,8 @@ export function copy(text: string): void {
 }
 
 export function starAll(rows: Row[], on: boolean): void {
-  Promise.all(rows.map((row) => actions.star(row, on))).then(
-    () => say(on ? t("starredDone", { n: rows.length }) : t("unstarredDone")),
-    (error) => say(refusal(failure(error).code)),
-  );
+  for (const row of rows) void star(row.id, on);
+  say(on ? t("starredDone", { n: rows.length }) : t("unstarredDone"));
 }
 
 export function mayWrite(chat: ChatRow["chat"]): boolean {
