@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 
 /** What a cold start needs to show the chat list: one file, so that it is packed well. */
 const SHELL =
-  /node_modules\/(preact|@preact|idb|lucide)\/|src\/(main|api\/|store\/(?!search|seal)|sync\/|engine\/(?!actions|chosen|parts|prepare|push|lock)|i18n\/(i18n|en)\.|worker\/register|views\/(app|connection|lazy|parts|icon|format|route|focus|keys|layer|menubutton|look|install|memo|thread\/tick|list\/(chatlist|press))\.)|vite\/preload-helper/;
+  /node_modules\/(preact|@preact|idb|lucide)\/|src\/(main|api\/|store\/(?!search|seal|stars)|sync\/|engine\/(?!actions|chosen|parts|prepare|push|lock)|i18n\/(i18n|en)\.|worker\/register|views\/(app|connection|lazy|parts|icon|format|route|focus|keys|layer|menubutton|look|install|memo|thread\/tick|list\/(chatlist|press))\.)|vite\/preload-helper/;
 const EMOJI_VERSION = 15; // what systems can be expected to draw
 
 interface Emoji {

@@ -303,19 +303,23 @@ export async function searchServer(q: string, chatId?: string): Promise<Message[
   return answer.items.map((item) => item.message);
 }
 
-/** Without a connection those that were known last and are held on this device, as they are now. Throws if none are known. */
+/** As they are now, with what was chosen here and is not told. Without a connection those that were known last and are
+ * held on this device. Throws if none are known. */
 export async function starred(): Promise<Message[]> {
+  const wanted = await wantedStars(engine.store);
+  const held = async (ids: Iterable<string>) => {
+    const rows = await Promise.all([...new Set(ids)].map((id) => engine.store.row(id)));
+    return rows.flatMap((row) => (row?.message.starred && !row.message.deletedAt ? [row.message as Message] : []));
+  };
   try {
     const { items } = await engine.api.get<{ items: Message[] }>("/messages/starred?limit=100");
     const ids = items.map((item) => item.messageId);
     await engine.store.setFact("starred", ids).catch(() => undefined);
-    return items;
+    return [...(await held(Object.keys(wanted))), ...items.filter((item) => wanted[item.messageId] === undefined)];
   } catch (error) {
     const known = await engine.store.fact<string[]>("starred");
     if (!known || failure(error).code !== "unreachable") throw error;
-    const ids = new Set([...Object.keys(await wantedStars(engine.store)), ...known]);
-    const rows = await Promise.all([...ids].map((id) => engine.store.row(id)));
-    return rows.flatMap((row) => (row?.message.starred && !row.message.deletedAt ? [row.message as Message] : []));
+    return held([...Object.keys(wanted), ...known]);
   }
 }
 

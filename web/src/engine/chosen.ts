@@ -11,14 +11,16 @@ import { connected } from "./state";
 const RETRY_MS = 5_000;
 const DOUBLED_MOST = 6;
 
-/** Shown at once; told to the server as soon as there is one. */
-async function choose(write: () => Promise<void>, tell: () => Promise<void>): Promise<void> {
-  try {
-    if (await engine.keep(write)) await tell();
-  } catch (error) {
+/** Shown at once; told to the server as soon as there is one. Answers whether it is kept. */
+async function choose(write: () => Promise<void>, tell: () => Promise<void>): Promise<boolean> {
+  const lost = (error: unknown) => {
     console.error("a choice was not kept", error);
     engine.onRefused("internal");
-  }
+    return false;
+  };
+  const kept = await engine.keep(write).catch(lost);
+  if (kept) tell().catch(lost);
+  return kept;
 }
 
 export const setSettings = (chatId: string, chosen: Partial<Settings>) =>

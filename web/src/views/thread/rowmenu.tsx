@@ -32,9 +32,9 @@ export function copy(text: string): void {
   );
 }
 
-export function starAll(rows: Row[], on: boolean): void {
-  for (const row of rows) void star(row.id, on);
-  say(on ? t("starredDone", { n: rows.length }) : t("unstarredDone"));
+export async function starAll(rows: Row[], on: boolean): Promise<void> {
+  const kept = await Promise.all(rows.map((row) => star(row.id, on)));
+  if (kept.every(Boolean)) say(on ? t("starredDone", { n: rows.length }) : t("unstarredDone")); // else it was told why
 }
 
 export function mayWrite(chat: ChatRow["chat"]): boolean {
