@@ -300,6 +300,8 @@ def test_a_message_is_starred_for_oneself(ann: Person, ben: Person, eve: Person,
     for _ in range(2):
         fresh.ask("DELETE", f"/messages/{said[0]}/star", gives=204)
     assert len(fresh.ask("GET", "/messages/starred")["items"]) == 2
+    fresh.ask("DELETE", f"/messages/{said[1]}", gives=204, **{"for": "me"})  # what one has deleted is nowhere
+    assert [item["messageId"] for item in fresh.ask("GET", "/messages/starred")["items"]] == said[2:]
     eve.refused("PUT", f"/messages/{said[0]}/star", code="not_found")
     fresh.refused("PUT", f"/messages/{NOBODY}/star", code="not_found")
     fresh.refused("GET", "/messages/starred", code="invalid_request", cursor="nonsense")

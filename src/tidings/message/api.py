@@ -161,9 +161,10 @@ def routes(
         ids = await store.starred(caller.user_id, before, limit + 1)
         documents = await store.entries_by_id(ids[:limit])
         known = await chats.get_many({d["chatId"] for d in documents.values()})
+        hidden = await lookups.hidden_among(caller.user_id, documents.keys()) if documents else set()
         items = [
             render.message(d, caller.user_id, starred=True)
-            for d in (documents.get(i) for i in ids[:limit])
+            for d in (documents.get(i) for i in ids[:limit] if i not in hidden)
             if d and d["chatId"] in known and _sees(known[d["chatId"]].seats.get(caller.user_id), d)
         ]
         more = cursors.seal("starred", caller.user_id, ids[limit - 1]) if len(ids) > limit else None
