@@ -9,7 +9,7 @@ import { type Box, boxOf, newKey, unwrapped, wrap } from "../src/store/seal";
 import { isSealed, OPEN, sealed } from "../src/store/sealed";
 import { convert } from "../src/store/sealing";
 import { search, shelf } from "../src/store/search";
-import { wantStar } from "../src/store/stars";
+import { wantStars } from "../src/store/stars";
 import { Store } from "../src/store/store";
 import type { Op } from "../src/sync/model";
 import type { Member, User } from "../src/sync/wire";
@@ -144,7 +144,7 @@ async function act(store: Store, { do: what, seq }: { do: string; seq: number })
   else if (what === "delete") await one({ op: "setDeleted", chatId: "c", messageId, userId: "bob", at: AT });
   else if (what === "hide") await one({ op: "hide", messageIds: [messageId] });
   else if (what === "pin") await one({ op: "setPinned", chatId: "c", messageId, pinned: seq % 2 > 0 });
-  else if (what === "star") await wantStar(store, messageId, true);
+  else if (what === "star") await wantStars(store, [messageId], true);
   else if (what === "foresee") await store.foresee("c", [messageOf(seq, "bob", "seen")]);
   else if (what === "send") await store.wish({ in: "send", chatId: "c", clientMsgId, content, createdAt: at });
   else if (what === "sent") await one({ op: "markSent", chatId: "c", clientMsgId, messageId, seq, createdAt: AT });
@@ -323,7 +323,7 @@ test("a tab that knows of no lock makes nothing of sealed records: what it tries
         ref: "m1.1",
         frame: { type: "message.react", messageId: "m1", emoji: "👍" },
       }),
-    () => wantStar(store, "m1", true),
+    () => wantStars(store, ["m1"], true),
     () => store.failUpload("u", "too_large"),
     () => store.addUpload(upload("u")),
     () => store.discard({ id: "~x1", chatId: "c" } as Row),

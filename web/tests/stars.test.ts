@@ -3,7 +3,7 @@
 import "fake-indexeddb/auto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { starSettled, wantedStars, wantStar } from "../src/store/stars";
+import { starSettled, wantedStars, wantStars } from "../src/store/stars";
 import { Store } from "../src/store/store";
 import { chatOf, messageOf } from "./builders";
 
@@ -43,7 +43,7 @@ test("what is chosen shows, and in the end the server has what shows", async () 
       const shown = async (id: string) => (await store.row(id))!.message.starred ?? false;
       for (const one of steps) {
         if (one.do === "choose") {
-          await wantStar(store, one.id, one.on);
+          await wantStars(store, [one.id], one.on);
           expect(await shown(one.id)).toBe(one.on);
         } else if (one.do === "ask") await ask();
         else if (one.do === "answer") await answer(true);

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, NoReturn
 
 from prometheus_client import Counter, Gauge
 
@@ -50,19 +50,25 @@ class Admission:
 
     async def _wait(self) -> None:
         if len(self._line) >= LINE_MOST or self._pace_s * (len(self._line) + 1) > self._wait_s:
-            REFUSED.inc()
-            raise ApiError("overloaded", retry_after_ms=int(1000 * self._book()))
+            self._refuse()
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line.append(mine)
         WAITING.inc()
         try:
-            await mine
-        except asyncio.CancelledError:
+            async with asyncio.timeout(self._wait_s):
+                await mine
+        except (asyncio.CancelledError, TimeoutError) as error:
             if mine.done() and not mine.cancelled():
                 self._leave()  # the place was given in the moment of giving up
+            if isinstance(error, TimeoutError):
+                self._refuse()
             raise
         finally:
             WAITING.dec()
+
+    def _refuse(self) -> NoReturn:
+        REFUSED.inc()
+        raise ApiError("overloaded", retry_after_ms=int(1000 * self._book()))
 
     def _leave(self) -> None:
         self._measure()
@@ -76,8 +82,9 @@ class Admission:
     def _book(self) -> float:
         now = asyncio.get_running_loop().time()
         # The line comes first. At twice the pace: it rises when all have connected, and idle is worse than a line.
-        self._booked_until = max(self._booked_until, now + self._pace_s * len(self._line) / 2) + self._pace_s / 2
-        return min(max(LEAST_S, self._booked_until - now), self._longest_s)
+        booked = max(self._booked_until, now + self._pace_s * len(self._line) / 2) + self._pace_s / 2
+        self._booked_until = min(booked, now + self._longest_s)  # who asks again and again books for nobody
+        return max(LEAST_S, self._booked_until - now)
 
     def _measure(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -87,5 +94,6 @@ class Admission:
         elif self._since == 0.0:
             self._served, self._since = 0, now
         elif now - self._since >= MEASURED_S:
-            self._pace_s = (now - self._since) / self._served
+            # However slow it was, as many may wait as are served: nothing would be measured any more without a line.
+            self._pace_s = min((now - self._since) / self._served, self._wait_s / self._most)
             self._served, self._since = 0, now

@@ -1,7 +1,7 @@
 """What people who come back ask of message- and user-service, in one call for all who ask meanwhile.
 
 A thousand may come back in the same seconds: a call costs the same for one of them or fifty, nearly. Joined calls have
-no one caller's deadline but `ANSWER_S`.
+no one caller's deadline but `ANSWER_S`; who waits for them has their own.
 """
 
 from collections.abc import Collection
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from tidings.rpc.v1.user_pb2_grpc import UserServiceAsyncStub
 
 ANSWER_S: Final = 4.0  # twice, behind one that hangs, is less than a request has
-JOINED_ENTRIES: Final = 100  # who asks for more asks alone
-READERS_A_CALL: Final = 50  # of entries: 5,000 of them
+# Who asks for more entries, or of more chats, asks alone: others would wait for it. All of a call fit into one answer
+# of 32 MB, however long they are.
+JOINED_ENTRIES: Final = 50
+JOINED_RANGES: Final = 5
+READERS_A_CALL: Final = 12  # of entries
 ASKS_A_CALL: Final = 200
+CALLS: Final = 2  # under way at once, of each kind: one that takes long does not hold up everyone
 
 
 class Reader(NamedTuple):
@@ -64,11 +68,11 @@ class Lookups:
     def __init__(self, messages: "Peers[MessageServiceAsyncStub]", users: "Peers[UserServiceAsyncStub]") -> None:
         self._messages, self._users = messages, users
         homes = range(len(messages))
-        self._states = [Joined(partial(self._load_states, home), ASKS_A_CALL) for home in homes]
-        self._entries = [Joined(partial(self._load_entries, home), READERS_A_CALL) for home in homes]
-        self._counts = [Joined(partial(self._load_counts, home, with_lasts=False)) for home in homes]
-        self._both = [Joined(partial(self._load_counts, home, with_lasts=True)) for home in homes]
-        self._people = Joined(self._load_people, ASKS_A_CALL)
+        self._states = [Joined(partial(self._load_states, home), ASKS_A_CALL, CALLS) for home in homes]
+        self._entries = [Joined(partial(self._load_entries, home), READERS_A_CALL, CALLS) for home in homes]
+        self._counts = [Joined(partial(self._load_counts, home, with_lasts=False), at_once=CALLS) for home in homes]
+        self._both = [Joined(partial(self._load_counts, home, with_lasts=True), at_once=CALLS) for home in homes]
+        self._people = Joined(self._load_people, ASKS_A_CALL, CALLS)
 
     async def states(self, home: int, ask: States) -> tuple[message_pb2.ChatStates, str]:
         """Where logs end, and their epoch."""
@@ -83,9 +87,9 @@ class Lookups:
         answer = await self._messages.call(self._messages.at(home).GetChatStates, request, timeout_s=ANSWER_S)
         return {ask: (states, answer.log_epoch) for ask, states in zip(asks, answer.answers, strict=True)}
 
-    async def entries(self, home: int, ask: Entries, *, few: bool) -> message_pb2.EntryPages:
-        """Pages of the log. `few`: there are not more than `JOINED_ENTRIES`."""
-        if few:
+    async def entries(self, home: int, ask: Entries, missing: int) -> message_pb2.EntryPages:
+        """Pages of the log; `missing`: how many entries there are in all ranges."""
+        if missing <= JOINED_ENTRIES and len(ask.ranges) <= JOINED_RANGES:
             return (await self._entries[home].get([ask]))[ask]
         return (await self._load_entries(home, [ask]))[ask]
 
@@ -102,7 +106,7 @@ class Lookups:
                 for ask in asks
             ]
         )
-        answer = await self._messages.call(self._messages.at(home).GetEntries, request)
+        answer = await self._messages.call(self._messages.at(home).GetEntries, request, timeout_s=ANSWER_S)
         return dict(zip(asks, answer.answers, strict=True))
 
     async def counts(self, home: int, readers: Collection[Reader], *, with_lasts: bool) -> dict[Reader, Counted]:

@@ -32,7 +32,7 @@ class Store:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self._seen_by = Joined(self._load_seen_by, PEOPLE_A_QUERY)
+        self._seen_by = Joined(self._load_seen_by, PEOPLE_A_QUERY, at_once=4)
 
     async def seen_by(self, user_id: str) -> list[Row]:
         """All chats of a person in the order of their ids; one query with those who ask meanwhile."""

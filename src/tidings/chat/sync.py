@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from tidings.chat.admission import Admission
-from tidings.chat.lookups import JOINED_ENTRIES, Entries, Reader, States
+from tidings.chat.lookups import Entries, Reader, States
 from tidings.chat.outbox import Outbox, settled
 from tidings.chat.rules import is_settled, window
 from tidings.chat.settings import Settings
@@ -133,7 +133,7 @@ class Sync:
                 break
             missing = sum(ends[to.chat_id] - after for to, after in ranges)
             ask = Entries(me, tuple(ranges), limit)
-            for page in (await self._views.lookups.entries(index, ask, few=missing <= JOINED_ENTRIES)).pages:
+            for page in (await self._views.lookups.entries(index, ask, missing)).pages:
                 unfinished = unfinished or page.has_more
                 if page.page_json:
                     log[page.chat_id] = Raw(page.page_json)

@@ -91,7 +91,6 @@ class Buckets:
         self._prefix = f"{namespace}:rate:"
         self._requests = 0
         self._asked = Joined(self._take, A_CALL)
-        self._heard_at = -1.0  # when Redis last answered, or was last found not to
         self._skip_until = 0.0  # 0: it answers
 
     async def take(self, buckets: list[Bucket]) -> Empty | None:
@@ -135,11 +134,9 @@ class Buckets:
             async with asyncio.timeout(TAKE_S):
                 found = cast("list[int]", await self._script(keys, arguments))
         except UNREACHABLE as error:
-            if self._heard_at <= began:  # else another told it already, or had an answer: then only this one passes
-                self._heard_at = loop.time()
-                self._skip_until = self._heard_at + SKIP_S
-                metrics.DEPENDENCY.labels("redis").inc()
-                _log.warning("rate limits are not kept", error=repr(error), seconds=SKIP_S)
+            self._skip_until = loop.time() + SKIP_S
+            metrics.DEPENDENCY.labels("redis").inc()
+            _log.warning("rate limits are not kept", error=repr(error), seconds=SKIP_S)
             return None
-        self._heard_at, self._skip_until = loop.time(), 0.0
+        self._skip_until = 0.0
         return found

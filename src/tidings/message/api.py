@@ -201,11 +201,10 @@ def routes(
         for refused in await receipts.mark(marks, at_once=True):
             if refused is not None:
                 raise refused
-        seats = {c: known[c].seats[caller.user_id] for c in highest}
-        counts = await history.counts({caller.user_id: seats}, await store.heads(list(seats)))
-        return _json(
-            {"chats": [{"chatId": c, "readSeq": n.read_seq, "unreadCount": n.unread} for (_, c), n in counts.items()]}
-        )
+        asked = [(caller.user_id, c, known[c].seats[caller.user_id]) for c in highest]
+        counts = await history.counts(asked, await store.heads(list(highest)))
+        told = zip(highest, counts, strict=True)
+        return _json({"chats": [{"chatId": c, "readSeq": n.read_seq, "unreadCount": n.unread} for c, n in told]})
 
     @post("/messages/forward", responses=there_already(answers.Messages))
     async def forward(data: ForwardBody, caller: Caller) -> Response[answers.Messages]:

@@ -1,7 +1,8 @@
 """Reading the log: pages, last messages, unread counts, receipts, all within the reader's window."""
 
 import asyncio
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from tidings.contracts.times import rfc3339_or_none
 from tidings.message import render
 from tidings.message.chats import Chats
 from tidings.message.log import Document, Seat, first_at, window_end
-from tidings.message.lookups import Lookups
+from tidings.message.lookups import Lookups, Span
 from tidings.message.receipts import Privacy
 from tidings.message.store import Store
 
@@ -21,8 +22,8 @@ LOOKUPS_AT_ONCE = 8
 STRETCH_MOST = 100  # numbers that are read together with those of others
 MARKS_SHOWN = 64  # other members of a chat whose privacy is asked for
 
-Readers = dict[str, dict[str, Seat]]
-"""Person to chat to where they sit in it."""
+Lowest = list[tuple[int, str]]
+"""The two lowest marks in a chat, with whose they are: the lowest of the others is one of them, whoever asks."""
 
 
 class Count(msgspec.Struct, kw_only=True):
@@ -156,42 +157,46 @@ class History:
 
         return list(await asyncio.gather(*(one(*a, e, d) for a, e, d in zip(asked, ends, shown, strict=True))))
 
-    async def counts(self, readers: Readers, heads: dict[str, int]) -> dict[tuple[str, str], Count]:
-        """Unread and watermarks per reader and chat, derived from the log."""
-        chat_ids = {chat_id for seats in readers.values() for chat_id in seats}
-        rows, chats = await asyncio.gather(self._lookups.watermarks(chat_ids), self._chats.get_many(chat_ids))
+    async def counts(self, asked: Sequence[tuple[str, str, Seat]], heads: dict[str, int]) -> list[Count]:
+        """Unread and watermarks for many (person, chat, seat), in order, derived from the log."""
+        chat_ids = {chat_id for _, chat_id, _ in asked}
+        # As it is: of the others only the marks are asked for, and a number that is to come is nothing to wait for.
+        rows, chats = await asyncio.gather(
+            self._lookups.watermarks(chat_ids), self._chats.get_many(chat_ids, as_it_is=True)
+        )
         marks = {(d["chatId"], d["userId"]): d for d in rows}
-        spans = []
-        for user_id, seats in readers.items():
-            for chat_id, seat in seats.items():
-                low = max(marks.get((chat_id, user_id), {}).get("readSeq", 0), seat.joined_seq - 1) + 1
-                high = window_end(seat, heads.get(chat_id, 0))
-                if low <= high:
-                    spans.append((user_id, chat_id, max(low, high - self._unread_most + 1), high))
-        found = await self._lookups.unread(spans)
-        unread = {span[:2]: count for span, count in found.items()}
-        mentions = await self._lookups.mentioned([span for span, count in found.items() if count])
-        mentioned = {span[:2]: count for span, count in mentions.items()}
+        spans: list[Span | None] = []
+        for user_id, chat_id, seat in asked:
+            low = max(marks.get((chat_id, user_id), {}).get("readSeq", 0), seat.joined_seq - 1) + 1
+            high = window_end(seat, heads.get(chat_id, 0))
+            spans.append((user_id, chat_id, max(low, high - self._unread_most + 1), high) if low <= high else None)
+        unread = await self._lookups.unread([span for span in spans if span])
+        mentioned = await self._lookups.mentioned([span for span, count in unread.items() if count])
         members = {c: [u for u, s in chat.seats.items() if s.is_member] for c, chat in chats.items()}
         small = {chat_id for chat_id, users in members.items() if len(users) <= MARKS_SHOWN + 1}
-        silent = await self._privacy.silent({*readers, *(u for chat_id in small for u in members[chat_id])})
-        counts: dict[tuple[str, str], Count] = {}
-        for user_id, seats in readers.items():
-            for chat_id, seat in seats.items():  # who left does not learn how far others go on: `window_end`
-                own = marks.get((chat_id, user_id), {})
-                others = {u: marks.get((chat_id, u), {}) for u in members.get(chat_id, []) if u != user_id}
-                hide = others.keys() & silent if chat_id in small else set()
-                seen = [0 if user_id in silent or u in hide else mark.get("readSeq", 0) for u, mark in others.items()]
-                counts[user_id, chat_id] = Count(
-                    unread=unread.get((user_id, chat_id), 0),
-                    mentioned=mentioned.get((user_id, chat_id), 0),
+        silent = await self._privacy.silent({*(u for u, *_ in asked), *(u for c in small for u in members[c])})
+        read: dict[str, Lowest] = {}
+        delivered: dict[str, Lowest] = {}
+        for chat_id, users in members.items():
+            hide = silent if chat_id in small else set()
+            of = {u: marks.get((chat_id, u), {}) for u in users}
+            read[chat_id] = _lowest((0 if u in hide else mark.get("readSeq", 0), u) for u, mark in of.items())
+            delivered[chat_id] = _lowest((mark.get("deliveredSeq", 0), u) for u, mark in of.items())
+        counts = []
+        for (user_id, chat_id, seat), span in zip(asked, spans, strict=True):
+            own = marks.get((chat_id, user_id), {})
+            others_read = 0 if user_id in silent else _of_others(read.get(chat_id, []), user_id)
+            counts.append(
+                Count(
+                    unread=unread.get(span, 0) if span else 0,
+                    mentioned=mentioned.get(span, 0) if span else 0,
                     read_seq=own.get("readSeq", 0),
                     delivered_seq=max(own.get("deliveredSeq", 0), own.get("readSeq", 0)),
-                    others_read_seq=window_end(seat, min(seen, default=0)),
-                    others_delivered_seq=window_end(
-                        seat, min((mark.get("deliveredSeq", 0) for mark in others.values()), default=0)
-                    ),
+                    # Who left does not learn how far others go on: `window_end`.
+                    others_read_seq=window_end(seat, others_read),
+                    others_delivered_seq=window_end(seat, _of_others(delivered.get(chat_id, []), user_id)),
                 )
+            )
         return counts
 
     async def receipts(self, user_id: str, message_id: str) -> list[Receipt]:
@@ -215,3 +220,11 @@ class History:
                 )
             )
         return out
+
+
+def _lowest(marks: Iterable[tuple[int, str]]) -> Lowest:
+    return heapq.nsmallest(2, marks)
+
+
+def _of_others(lowest: Lowest, user_id: str) -> int:
+    return next((seq for seq, owner in lowest if owner != user_id), 0)

@@ -1,7 +1,6 @@
 """gRPC of message-service: decode, call one action, encode."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from tidings.contracts.errors import ApiError
 from tidings.message import render
 from tidings.message.changes import Ask, Changer
 from tidings.message.chats import Chats
-from tidings.message.history import Count, History, Readers
+from tidings.message.history import Count, History
 from tidings.message.lanes import Lanes
 from tidings.message.log import Document, Entry, Seat
 from tidings.message.lookups import Lookups
@@ -108,11 +107,9 @@ class MessageRpc(MessageServiceServicer):
 
     async def _counts(self, request: pb.GetUnreadCountsRequest, newest: dict[str, Document]) -> list[pb.UnreadCount]:
         heads = {chat_id: entry["seq"] for chat_id, entry in newest.items()}
-        readers: Readers = defaultdict(dict)
-        for w in request.windows:
-            readers[w.user_id or request.user_id][w.chat_id] = _seat(w)
-        found = await self._history.counts(readers, heads)
-        return [_count(w.chat_id, found[w.user_id or request.user_id, w.chat_id]) for w in request.windows]
+        asked = [(w.user_id or request.user_id, w.chat_id, _seat(w)) for w in request.windows]
+        found = await self._history.counts(asked, heads)
+        return [_count(w.chat_id, count) for w, count in zip(request.windows, found, strict=True)]
 
     async def AppendNotice(self, request: pb.AppendNoticeRequest, context: Any) -> pb.AppendNoticeResponse:
         for notice in request.notices:

@@ -15,14 +15,18 @@ KEYS_AT_ONCE: Final = 1_000
 
 
 class Joined(Generic[K, V]):
-    """Owner of the keys that wait. `load` answers those of its keys for which there is something, `most` at once."""
+    """Owner of the keys that wait. `load` answers those of its keys for which there is something, `most` of them.
+    `at_once`: how many loads may be under way, so that a slow one is not waited for by all."""
 
-    def __init__(self, load: Callable[[Collection[K]], Awaitable[dict[K, V]]], most: int = KEYS_AT_ONCE) -> None:
-        self._load, self._most = load, most
+    def __init__(
+        self, load: Callable[[Collection[K]], Awaitable[dict[K, V]]], most: int = KEYS_AT_ONCE, at_once: int = 1
+    ) -> None:
+        self._load, self._most, self._at_once = load, most, at_once
         self._waiting: dict[K, asyncio.Future[dict[K, V]]] = {}
         self._open: asyncio.Future[dict[K, V]] | None = None  # the answer that new keys wait for
         self._room = 0
-        self._under_way: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._starting = False  # one of them has not taken its keys yet
 
     async def get(self, keys: Collection[K]) -> dict[K, V]:
         """What there is of these keys. Raises what `load` raises, for all who asked with it."""
@@ -41,12 +45,14 @@ class Joined(Generic[K, V]):
         return self._open
 
     def _begin(self) -> None:
-        if not self._waiting or self._under_way is not None:
+        if not self._waiting or self._starting or len(self._under_way) >= self._at_once:
             return
+        self._starting = True
         # With no one caller's deadline or span: `load` has its own. It begins in the next turn of the loop, so that
         # who asks in this one is answered together.
-        self._under_way = asyncio.get_running_loop().create_task(self._answer(), context=Context())
-        self._under_way.add_done_callback(self._ended)
+        task = asyncio.get_running_loop().create_task(self._answer(), context=Context())
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
 
     async def _answer(self) -> None:
         answer = next(iter(self._waiting.values()))
@@ -55,6 +61,8 @@ class Joined(Generic[K, V]):
             del self._waiting[key]
         if answer is self._open:
             self._open = None
+        self._starting = False
+        self._begin()
         try:
             answer.set_result(await self._load(keys))
         except asyncio.CancelledError:
@@ -64,6 +72,6 @@ class Joined(Generic[K, V]):
             answer.set_exception(error)
             answer.exception()
 
-    def _ended(self, _: "asyncio.Task[None]") -> None:
-        self._under_way = None
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
         self._begin()

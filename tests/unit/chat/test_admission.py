@@ -1,6 +1,7 @@
 """Who is served, who waits, who is told to come later: in any order of coming, ending and giving up."""
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -38,8 +39,9 @@ def test_never_more_than_there_are_places_and_no_place_is_lost(seed: int) -> Non
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert not [e for e in ended if isinstance(e, AssertionError)]
         assert any(e is None for e in ended)
-        for _ in range(MOST):  # all places are free again
-            await asyncio.wait_for(admission.turn().__aenter__(), 0.001)
+        async with contextlib.AsyncExitStack() as stack:  # all places are free again
+            for _ in range(MOST):
+                await asyncio.wait_for(stack.enter_async_context(admission.turn()), 0.001)
 
     play(seed, scene)
 
@@ -85,5 +87,31 @@ def test_a_crowd_comes_back_at_the_pace_at_which_it_is_served() -> None:
         assert all(code == "overloaded" and 1 <= wait_s <= LONGEST_S for code, wait_s in told)
         assert sum(refused) < 3 * 400
         assert last < 1.3 * 400 / 20, "the places were taken all the time, nearly"
+
+    play(1, scene)
+
+
+def test_who_waits_for_what_hangs_is_told_to_come_again_and_all_is_well_after() -> None:
+    async def scene(loop: VirtualLoop, _: random.Random) -> None:
+        admission = Admission(MOST, WAIT_S, LONGEST_S)
+        hangs = asyncio.Event()
+
+        async def one() -> str:
+            try:
+                async with admission.turn():
+                    await hangs.wait()
+                    return "served"
+            except ApiError as error:
+                assert (error.retry_after_ms or 0) <= 1000 * LONGEST_S  # noqa: PT017
+                return error.code
+
+        waiting = [asyncio.create_task(one()) for _ in range(200)]
+        await asyncio.sleep(60)
+        hangs.set()
+        told = [await task for task in waiting]
+        assert (told.count("served"), told.count("overloaded")) == (MOST, 200 - MOST)
+        began = loop.time()
+        assert [await task for task in [asyncio.create_task(one()) for _ in range(2 * MOST)]] == ["served"] * 2 * MOST
+        assert loop.time() - began < 1
 
     play(1, scene)

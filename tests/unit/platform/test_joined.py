@@ -94,3 +94,20 @@ async def test_a_query_has_a_bound() -> None:
         await source.under_way(number)
         source.gates[number - 1].set_result(None)
     assert await asking == {"0": 1, "1": 1, "2": 1, "3": 2, "4": 2, "5": 2, "6": 3}
+
+
+async def test_a_slow_query_holds_up_no_others_where_more_are_allowed() -> None:
+    source = Source()
+    lookups = Joined(source.load, most=2, at_once=2)
+    asking = [asyncio.create_task(lookups.get([f"{n}"])) for n in range(6)]
+    await source.under_way(2)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert source.asked == [["0", "1"], ["2", "3"]]
+    source.gates[1].set_result(None)  # the first is slow
+    await source.under_way(3)
+    source.gates[2].set_result(None)
+    assert [await each for each in asking[2:]] == [{"2": 2}, {"3": 2}, {"4": 3}, {"5": 3}]
+    assert not asking[0].done()
+    source.gates[0].set_result(None)
+    assert [await each for each in asking[:2]] == [{"0": 1}, {"1": 1}]

@@ -315,7 +315,8 @@ export async function starred(): Promise<Message[]> {
     const { items } = await engine.api.get<{ items: Message[] }>("/messages/starred?limit=100");
     const ids = items.map((item) => item.messageId);
     await engine.store.setFact("starred", ids).catch(() => undefined);
-    return [...(await held(Object.keys(wanted))), ...items.filter((item) => wanted[item.messageId] === undefined)];
+    const more = await held(Object.keys(wanted).filter((id) => !ids.includes(id)));
+    return [...more, ...items.filter((item) => wanted[item.messageId] !== false)];
   } catch (error) {
     const known = await engine.store.fact<string[]>("starred");
     if (!known || failure(error).code !== "unreachable") throw error;

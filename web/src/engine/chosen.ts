@@ -1,6 +1,6 @@
 /** Tells the server what was chosen: chats pinned, muted, archived, marked unread; messages starred. */
 
-import { starSettled, wantedStars, wantStar } from "../store/stars";
+import { starSettled, wantedStars, wantStars } from "../store/stars";
 import { type Settings, settled, want } from "../store/wants";
 import { isFinal } from "../sync/outbox";
 import type { Chat } from "../sync/wire";
@@ -26,50 +26,57 @@ async function choose(write: () => Promise<void>, tell: () => Promise<void>): Pr
 export const setSettings = (chatId: string, chosen: Partial<Settings>) =>
   choose(() => want(engine.store, chatId, chosen), tellChosen);
 
-export const star = (messageId: string, on: boolean) => choose(() => wantStar(engine.store, messageId, on), tellStars);
+export const star = (messageIds: string[], on: boolean) =>
+  choose(() => wantStars(engine.store, messageIds, on), tellStars);
 
-/** Tells what is not answered, one tab at a time: what another told is not told again. `each` answers how long each of
- * those that are not settled waits at least, ms. */
-function teller(lock: string, each: () => Promise<(number | null)[]>): () => Promise<void> {
+type Refused = ReturnType<typeof failure>;
+
+/** Tells what is not answered, one tab at a time: what another told is not told again. `each` yields, for one after the
+ * other, why it was refused for now; null when it is settled, also by a refusal that stands. */
+function teller(lock: string, each: () => AsyncGenerator<Refused | null>): () => Promise<void> {
   let again: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
-  const tell = (): Promise<void> =>
-    navigator.locks.request(lock, async () => {
-      clearTimeout(again);
-      const waits = (await each()).filter((wait) => wait !== null);
-      failures = waits.length ? failures + 1 : 0;
-      if (!waits.length || !connected.value) return; // else when it is again
-      const pause = RETRY_MS * 2 ** Math.min(failures - 1, DOUBLED_MOST);
-      again = setTimeout(() => tell().catch(() => undefined), Math.max(...waits, pause));
-    });
+  let next: Promise<void> | null = null; // waits for the lock: it will find what is chosen until then
+  const work = async () => {
+    next = null;
+    clearTimeout(again);
+    let wait: number | null = null;
+    for await (const refused of each()) {
+      if (!refused) continue;
+      wait = Math.max(wait ?? 0, refused.retryAfterMs ?? 0);
+      if (refused.code === "unreachable" || refused.retryAfterMs) break; // so are the others
+    }
+    failures = wait === null ? 0 : failures + 1;
+    if (wait === null || !connected.value) return; // else when it is again
+    const pause = RETRY_MS * 2 ** Math.min(failures - 1, DOUBLED_MOST);
+    again = setTimeout(() => tell().catch(() => undefined), Math.max(wait, pause));
+  };
+  const tell = (): Promise<void> => (next ??= navigator.locks.request(lock, work));
   return tell;
 }
 
-export const tellChosen = teller("tidings-chosen", async () => {
-  const waits = [];
+const tellChosen = teller("tidings-chosen", async function* () {
   for (const { id, wants } of await engine.store.chats()) {
     if (!wants) continue;
     const answer = await engine.api.put<Chat>(`/chats/${id}/settings`, wants).catch(failure);
     const refused = "code" in answer ? answer : null;
-    waits.push(await heard(refused, () => settled(engine.store, id, wants, "code" in answer ? null : answer)));
+    yield heard(refused, () => settled(engine.store, id, wants, "code" in answer ? null : answer));
   }
-  return waits;
 });
 
-export const tellStars = teller("tidings-stars", async () => {
-  const waits = [];
+const tellStars = teller("tidings-stars", async function* () {
   for (const [id, on] of Object.entries(await wantedStars(engine.store))) {
     const path = `/messages/${id}/star`;
     const refused = await (on ? engine.api.put(path) : engine.api.delete(path)).then(() => null, failure);
-    waits.push(await heard(refused, () => starSettled(engine.store, id, on, !refused)));
+    yield heard(refused, () => starSettled(engine.store, id, on, !refused));
   }
-  return waits;
 });
 
-/** Null when it is settled, also by a refusal that stands; else the least time to wait before it is told again, ms. */
-async function heard(refused: ReturnType<typeof failure> | null, settle: () => Promise<void>): Promise<number | null> {
-  if (refused && (refused.code === "unreachable" || !isFinal(refused.code, refused.retryAfterMs)))
-    return refused.retryAfterMs ?? 0;
+/** For who chose, in a tab that may be gone. */
+export const tell = (chats: boolean, stars: boolean) => Promise.all([chats && tellChosen(), stars && tellStars()]);
+
+async function heard(refused: Refused | null, settle: () => Promise<void>): Promise<Refused | null> {
+  if (refused && (refused.code === "unreachable" || !isFinal(refused.code, refused.retryAfterMs))) return refused;
   await settle();
   if (refused) engine.onRefused(refused.code);
   return null;

@@ -334,7 +334,7 @@ export class Engine {
     switch (note.do) {
       case "changed":
         reread(this.store, note.changed).then(
-          () => this.#tellChosen(),
+          () => this.#tellChosen(note.changed.stars),
           () => undefined, // told where it was asked for
         );
         break;
@@ -385,17 +385,17 @@ export class Engine {
     if (link === "online") {
       state.loaded.value = true;
       this.#rewatch();
-      this.#tellChosen();
-      if (this.#steps) import("./chosen").then((chosen) => chosen.tellStars()).catch(() => undefined);
+      this.#tellChosen(true);
     }
     if (before === "offline" || link === "online") this.uploader.start();
     this.#tabs.postMessage({ do: "link", link } satisfies Note);
   }
 
   /** What a tab chose, which may be gone since. */
-  #tellChosen(): void {
-    if (this.#steps && state.connected.value && state.waiting.value > state.pending.value)
-      import("./chosen").then((chosen) => chosen.tellChosen()).catch(() => undefined); // the next time
+  #tellChosen(stars = false): void {
+    const chats = state.waiting.value > state.pending.value;
+    if (this.#steps && state.connected.value && (chats || stars))
+      import("./chosen").then((chosen) => chosen.tell(chats, stars)).catch(() => undefined); // the next time
   }
 
   #told(frame: Frame): void {

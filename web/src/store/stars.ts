@@ -1,6 +1,6 @@
 /** Stars that the person set or took off and the server has not answered. */
 
-import { change, plain, whole } from "./apply";
+import { change, plain, rowIn, whole } from "./apply";
 import type { Store } from "./store";
 
 const FACT = "starsWanted";
@@ -10,29 +10,33 @@ export type Stars = Readonly<Record<string, boolean>>;
 
 export const wantedStars = async (store: Store): Promise<Stars> => (await store.fact<Stars>(FACT)) ?? {};
 
-/** `next` answers what is wanted from now on, and the star as it is shown where that changes. */
-async function turn(
-  store: Store,
-  id: string,
-  next: (wanted: Stars) => { wanted: Stars; shown?: boolean },
-): Promise<void> {
-  const chatId = await whole(store.db, "strict", async (tx) => {
+/** `next` answers what is wanted from now on, and the stars that are shown otherwise. */
+async function turn(store: Store, next: (wanted: Stars) => { wanted: Stars; shown: Stars }): Promise<void> {
+  const chats = await whole(store.db, "strict", async (tx) => {
     const facts = tx.objectStore("facts");
     const { wanted, shown } = next((plain(await facts.get(FACT)) as Stars | undefined) ?? {});
     await facts.put(wanted, FACT);
-    if (shown !== undefined) await change(tx, id, { starred: shown });
-    return plain(await tx.objectStore("messages").get(id))?.chatId;
+    const changed = new Set<string>();
+    for (const [id, starred] of Object.entries(shown)) {
+      await change(tx, id, { starred });
+      const row = await rowIn(tx, id);
+      if (row) changed.add(row.chatId);
+    }
+    return [...changed];
   });
-  if (chatId) store.onChange({ chats: [chatId] });
+  if (chats.length) store.onChange({ chats, stars: true });
 }
 
-export const wantStar = (store: Store, id: string, on: boolean) =>
-  turn(store, id, (wanted) => ({ wanted: { ...wanted, [id]: on }, shown: on }));
+export const wantStars = (store: Store, ids: string[], on: boolean) =>
+  turn(store, (wanted) => {
+    const shown = Object.fromEntries(ids.map((id) => [id, on]));
+    return { wanted: { ...wanted, ...shown }, shown };
+  });
 
 /** `sent` is not wanted any more, unless something else was chosen since; where the server did not take it, it was not. */
 export const starSettled = (store: Store, id: string, sent: boolean, taken: boolean) =>
-  turn(store, id, (wanted) => {
-    if (wanted[id] !== sent) return { wanted };
+  turn(store, (wanted) => {
+    if (wanted[id] !== sent) return { wanted, shown: {} };
     const { [id]: _, ...rest } = wanted;
-    return taken ? { wanted: rest } : { wanted: rest, shown: !sent };
+    return { wanted: rest, shown: taken ? {} : { [id]: !sent } };
   });

@@ -35,6 +35,8 @@ export interface Changed {
   chats?: string[];
   drafts?: string[];
   people?: string[];
+  /** Some were chosen or taken off. */
+  stars?: boolean;
 }
 
 const EARLY_MAX = 20; // messages that are shown before they are on disk

@@ -94,7 +94,7 @@ export function VoiceBar({ row, state, onClose }: { row: ChatRow; state: ThreadS
 
   const hold = () => {
     const made = recorder.current;
-    if (!made) return;
+    if (!made || made.state === "inactive") return;
     if (made.state === "recording") made.pause();
     else made.resume();
     paused.value = made.state === "paused";
@@ -110,7 +110,7 @@ export function VoiceBar({ row, state, onClose }: { row: ChatRow; state: ThreadS
         ))}
       </span>
       <IconButton icon={paused.value ? "mic" : "pause"} label={paused.value ? t("goOn") : t("pause")} onClick={hold} />
-      {!paused.value && <Running onBack={hold} />}
+      {spent.value > 0 && !paused.value && <Running onBack={hold} />}
       <button type="button" class="send" aria-label={t("send")} onClick={() => end.current(true)}>
         <Icon name="send" class="flip" />
       </button>

@@ -33,8 +33,8 @@ export function copy(text: string): void {
 }
 
 export async function starAll(rows: Row[], on: boolean): Promise<void> {
-  const kept = await Promise.all(rows.map((row) => star(row.id, on)));
-  if (kept.every(Boolean)) say(on ? t("starredDone", { n: rows.length }) : t("unstarredDone")); // else it was told why
+  const ids = rows.map((row) => row.id);
+  if (await star(ids, on)) say(on ? t("starredDone", { n: rows.length }) : t("unstarredDone")); // else it was told why
 }
 
 export function mayWrite(chat: ChatRow["chat"]): boolean {
