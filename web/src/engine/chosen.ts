@@ -46,8 +46,11 @@ function teller(lock: string, each: () => AsyncGenerator<Refused | null>): () =>
       wait = Math.max(wait ?? 0, refused.retryAfterMs ?? 0);
       if (refused.code === "unreachable" || refused.retryAfterMs) break; // so are the others
     }
-    failures = wait === null ? 0 : failures + 1;
-    if (wait === null || !connected.value) return; // else when it is again
+    if (wait === null || !connected.value) {
+      failures = 0; // without a connection: at once when there is one
+      return;
+    }
+    failures += 1;
     const pause = RETRY_MS * 2 ** Math.min(failures - 1, DOUBLED_MOST);
     again = setTimeout(() => tell().catch(() => undefined), Math.max(wait, pause));
   };
