@@ -44,9 +44,8 @@ def strip(page: Page) -> Locator:
 
 
 def back(page: Page) -> None:
-    """The person does not wait for the next try."""
-    if strip(page).get_by_role("button", name="Try again").is_visible():
-        strip(page).get_by_role("button", name="Try again").click()
+    """The person does not wait for the next try, unless that is what just happens."""
+    page.evaluate("document.querySelector('.side .strip button')?.click()")
     expect(strip(page)).to_have_count(0, timeout=30_000)
 
 
