@@ -98,9 +98,7 @@ class Lookups:
             asks=[
                 message_pb2.EntriesAsk(
                     user_id=ask.user_id,
-                    ranges=[
-                        message_pb2.EntryRange(window=_window(reader), after=after) for reader, after in ask.ranges
-                    ],
+                    ranges=[message_pb2.EntryRange(window=span(reader), after=after) for reader, after in ask.ranges],
                     limit=ask.limit,
                 )
                 for ask in asks
@@ -114,7 +112,7 @@ class Lookups:
         return await (self._both if with_lasts else self._counts)[home].get(readers)
 
     async def _load_counts(self, home: int, readers: Collection[Reader], *, with_lasts: bool) -> dict[Reader, Counted]:
-        windows = [_window(reader) for reader in readers]
+        windows = [span(reader) for reader in readers]
         request = message_pb2.GetUnreadCountsRequest(windows=windows, with_lasts=with_lasts)
         answer = await self._messages.call(self._messages.at(home).GetUnreadCounts, request, timeout_s=ANSWER_S)
         lasts = answer.lasts if with_lasts else [None] * len(windows)
@@ -134,7 +132,8 @@ class Lookups:
         }
 
 
-def _window(reader: Reader) -> message_pb2.Window:
+def span(reader: Reader) -> message_pb2.Window:
+    """The same as message-service takes it."""
     return message_pb2.Window(
         chat_id=reader.chat_id, joined_seq=reader.joined, left_seq=reader.left, user_id=reader.user_id
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from tidings.chat.lookups import Lookups, Reader, Seen
+from tidings.chat.lookups import Lookups, Reader, Seen, span
 from tidings.chat.rules import window
 from tidings.chat.store import seat
 from tidings.contracts.errors import ApiError
@@ -52,7 +52,7 @@ class Views:
         """Last message, head and activity per person and chat."""
 
         async def ask(index: int, some: list[Row]) -> Any:
-            request = message_pb2.GetLastMessagesRequest(windows=[_window(row) for row in some])
+            request = message_pb2.GetLastMessagesRequest(windows=[span(reader(row)) for row in some])
             return (await self.messages.call(self.messages.at(index).GetLastMessages, request)).chats
 
         return await self._each(rows, ask)
@@ -121,11 +121,6 @@ class Views:
 def reader(row: Row) -> Reader:
     """Whose row it is, and what they see of the log."""
     return Reader(row["user_id"], row["id"], *(window(seat(row)) or (0, 0)))
-
-
-def _window(row: Row) -> message_pb2.Window:
-    joined, left = window(seat(row)) or (0, 0)
-    return message_pb2.Window(chat_id=row["id"], joined_seq=joined, left_seq=left, user_id=row["user_id"])
 
 
 def _chat(row: Row, last: Any, count: Any, people: dict[str, bytes], pictures: dict[str, bytes]) -> Chat:
