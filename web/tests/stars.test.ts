@@ -3,7 +3,7 @@
 import "fake-indexeddb/auto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { starSettled, wantedStars, wantStars } from "../src/store/stars";
+import { knownStars, knowStars, starSettled, wantedStars, wantStars } from "../src/store/stars";
 import { Store } from "../src/store/store";
 import { chatOf, messageOf } from "./builders";
 
@@ -17,6 +17,7 @@ async function held(): Promise<Store> {
     { op: "putMessage", message: messageOf(1, "ann", "one") },
     { op: "putMessage", message: messageOf(2, "ann", "two") },
   ]);
+  await knowStars(store, []);
   return store;
 }
 
@@ -30,14 +31,15 @@ test("what is chosen shows, and in the end the server has what shows", async () 
     fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
       const store = await held();
       const server: Record<string, boolean> = {};
+      const taken: Record<string, boolean> = {}; // by the server, the latest
       let asked: [string, boolean] | null = null;
       const ask = async () => {
         asked ??= Object.entries(await wantedStars(store))[0] ?? null;
       };
-      const answer = async (taken: boolean) => {
+      const answer = async (took: boolean) => {
         if (!asked) return;
-        if (taken) server[asked[0]] = asked[1];
-        await starSettled(store, ...asked, taken);
+        if (took) server[asked[0]] = taken[asked[0]] = asked[1];
+        await starSettled(store, ...asked, took);
         asked = null;
       };
       const shown = async (id: string) => (await store.row(id))!.message.starred ?? false;
@@ -62,6 +64,8 @@ test("what is chosen shows, and in the end the server has what shows", async () 
         await answer(true);
       }
       expect(await wantedStars(store)).toEqual({});
+      const told = Object.keys(taken).filter((id) => taken[id]);
+      expect((await knownStars(store))!.sort()).toEqual(told.sort()); // what is shown without a network
       for (const id of ["m1", "m2"]) expect(await shown(id)).toBe(server[id] ?? false);
       store.close();
     }),

@@ -1,7 +1,7 @@
 /** What a person can do, as plain functions. What concerns messages goes by the store; the rest asks the server. */
 
 import type { Row } from "../store/schema";
-import { wantedStars } from "../store/stars";
+import { knownStars, knowStars, wantedStars } from "../store/stars";
 import type { Ask, Frame } from "../sync/model";
 import type { Chat, Content, Media, Member, Message, User } from "../sync/wire";
 import { failure } from "./calls";
@@ -314,11 +314,11 @@ export async function starred(): Promise<Message[]> {
   try {
     const { items } = await engine.api.get<{ items: Message[] }>("/messages/starred?limit=100");
     const ids = items.map((item) => item.messageId);
-    await engine.store.setFact("starred", ids).catch(() => undefined);
+    await knowStars(engine.store, ids).catch(() => undefined);
     const more = await held(Object.keys(wanted).filter((id) => !ids.includes(id)));
     return [...more, ...items.filter((item) => wanted[item.messageId] !== false)];
   } catch (error) {
-    const known = await engine.store.fact<string[]>("starred");
+    const known = await knownStars(engine.store);
     if (!known || failure(error).code !== "unreachable") throw error;
     return held([...Object.keys(wanted), ...known]);
   }
