@@ -18,6 +18,8 @@ from tidings.contracts.errors import ApiError
 LEAST_S: Final = 1.0
 MEASURED_S: Final = 1.0  # over this the pace is taken: they end in clumps, as they are served together
 LINE_MOST: Final = 2_000
+WAIT_S: Final = 6.0  # in the line at most: a client waits 10 s for its answer, and it is still to be made then
+LONGEST_S: Final = 30.0  # nobody is told to come later than this
 PACE_S: Final = 0.01  # between two, until it was measured
 
 WAITING = Gauge("tidings_sync_waiting", "Syncs that wait for their turn")
@@ -25,11 +27,10 @@ REFUSED = Counter("tidings_sync_refused_total", "Syncs told to come again as the
 
 
 class Admission:
-    """Owner of the line. `most`: served at once; `wait_s`: who would wait longer is refused; `longest_s`: nobody is
-    told to come later than this."""
+    """Owner of the line. `most`: served at once."""
 
-    def __init__(self, most: int, wait_s: float, longest_s: float) -> None:
-        self._most, self._wait_s, self._longest_s = most, wait_s, longest_s
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._running = 0
         self._line: deque[asyncio.Future[None]] = deque()
         self._pace_s = PACE_S  # between two that were served, while others waited
@@ -49,13 +50,13 @@ class Admission:
             self._leave()
 
     async def _wait(self) -> None:
-        if len(self._line) >= LINE_MOST or self._pace_s * (len(self._line) + 1) > self._wait_s:
+        if len(self._line) >= LINE_MOST or self._pace_s * (len(self._line) + 1) > WAIT_S:
             self._refuse()
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line.append(mine)
         WAITING.inc()
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(WAIT_S):
                 await mine
         except (asyncio.CancelledError, TimeoutError) as error:
             if mine.done() and not mine.cancelled():
@@ -83,7 +84,7 @@ class Admission:
         now = asyncio.get_running_loop().time()
         # The line comes first. At twice the pace: it rises when all have connected, and idle is worse than a line.
         booked = max(self._booked_until, now + self._pace_s * len(self._line) / 2) + self._pace_s / 2
-        self._booked_until = min(booked, now + self._longest_s)  # who asks again and again books for nobody
+        self._booked_until = min(booked, now + LONGEST_S)  # who asks again and again books for nobody
         return max(LEAST_S, self._booked_until - now)
 
     def _measure(self) -> None:
@@ -95,5 +96,5 @@ class Admission:
             self._served, self._since = 0, now
         elif now - self._since >= MEASURED_S:
             # However slow it was, as many may wait as are served: nothing would be measured any more without a line.
-            self._pace_s = min((now - self._since) / self._served, self._wait_s / self._most)
+            self._pace_s = min((now - self._since) / self._served, WAIT_S / self._most)
             self._served, self._since = 0, now

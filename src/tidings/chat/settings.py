@@ -10,8 +10,6 @@ class Settings(Common, kw_only=True, frozen=True):
     relay_interval_s: Seconds = 1.0  # how soon a change that a killed process left is taken up
     claim_s: Seconds = 8.0  # a claim on a chat's outbox: longer than one call and one transaction may take
     sync_at_once: Positive = 64  # the others wait in a line
-    sync_wait_s: Seconds = 6.0  # whose turn would come later is `overloaded`, and told when to come again
-    sync_again_s: Positive = 30  # the longest such time
     sync_chats: Positive = 100  # chats in one answer
     sync_hidden: Positive = 5_000  # ids of messages deleted for oneself in one answer
     sync_margin_s: Seconds = 30.0  # a change counts from when it began, is seen when committed, and clocks differ

@@ -5,13 +5,12 @@ beyond the client's position. Overlap and doubt make it more than needed, never 
 """
 
 import asyncio
-from collections import defaultdict
 
 import msgspec
 from msgspec import Raw
 
 from tidings.chat.admission import Admission
-from tidings.chat.lookups import Entries, Reader, States
+from tidings.chat.lookups import Entries, States
 from tidings.chat.outbox import Outbox, settled
 from tidings.chat.rules import is_settled, window
 from tidings.chat.settings import Settings
@@ -58,7 +57,7 @@ class Sync:
         self._store, self._outbox, self._views, self._cursors = store, outbox, views, cursors
         self._settings = settings
         self._margin_ms = int(settings.sync_margin_s * 1000)
-        self._admission = Admission(settings.sync_at_once, settings.sync_wait_s, settings.sync_again_s)
+        self._admission = Admission(settings.sync_at_once)
 
     async def sync(self, caller: Caller, since: str | None, positions: dict[str, int], limit: int) -> Synced:
         """Raises ApiError `cursor_expired`, `overloaded`."""
@@ -121,18 +120,15 @@ class Sync:
     async def _entries(
         self, me: str, rows: list[Row], behind: dict[str, int], ends: dict[str, int], limit: int
     ) -> tuple[dict[str, Raw], bool]:
-        homes: dict[int, list[tuple[Reader, int]]] = defaultdict(list)
-        for row in rows:
-            if row["id"] in behind and window(seat(row)):
-                homes[self._views.messages.home(row["id"])].append((reader(row), behind[row["id"]]))
         log: dict[str, Raw] = {}
         unfinished = False
-        for index, ranges in homes.items():
+        missed = [row for row in rows if row["id"] in behind and window(seat(row))]
+        for index, some in self._views.homes(missed).items():
             if limit <= 0:
                 unfinished = True
                 break
-            missing = sum(ends[to.chat_id] - after for to, after in ranges)
-            ask = Entries(me, tuple(ranges), limit)
+            ask = Entries(me, tuple((reader(row), behind[row["id"]]) for row in some), limit)
+            missing = sum(ends[row["id"]] - behind[row["id"]] for row in some)
             for page in (await self._views.lookups.entries(index, ask, missing)).pages:
                 unfinished = unfinished or page.has_more
                 if page.page_json:

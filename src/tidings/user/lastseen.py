@@ -23,11 +23,8 @@ class LastSeen:
     async def on_presence(self, event: PresenceChanged) -> None:
         """Somebody came or went."""
         if is_id(event.user_id):  # else the statement would fail, for everyone in it
-            self._add(event.user_id, event.at_ms)
+            self._waiting[event.user_id] = max(event.at_ms, self._waiting.get(event.user_id, 0))
             self._wake.set()
-
-    def _add(self, user_id: str, at_ms: int) -> None:
-        self._waiting[user_id] = max(at_ms, self._waiting.get(user_id, 0))
 
     async def run(self) -> None:
         """At once, what came while the last were being written; again as long as the database is away."""
@@ -42,14 +39,10 @@ class LastSeen:
 
     async def _write(self) -> None:
         some = dict(list(self._waiting.items())[:MOST])
-        for user_id in some:
-            del self._waiting[user_id]
-        try:
-            await self._store.seen(some)
-        except BaseException:
-            for user_id, at_ms in some.items():
-                self._add(user_id, at_ms)
-            raise
+        await self._store.seen(some)
+        for user_id, at_ms in some.items():
+            if self._waiting[user_id] == at_ms:  # else they came or went meanwhile
+                del self._waiting[user_id]
 
     async def flush(self) -> None:
         """What is left, when the service stops."""

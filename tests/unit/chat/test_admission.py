@@ -7,16 +7,16 @@ import random
 import pytest
 from tests.support.virtual_loop import SCHEDULES, VirtualLoop, play
 
-from tidings.chat.admission import Admission
+from tidings.chat.admission import LONGEST_S, Admission
 from tidings.contracts.errors import ApiError
 
-MOST, WAIT_S, LONGEST_S = 4, 2.0, 30.0
+MOST = 4
 
 
 @pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_never_more_than_there_are_places_and_no_place_is_lost(seed: int) -> None:
     async def scene(_: VirtualLoop, dice: random.Random) -> None:
-        admission = Admission(MOST, WAIT_S, LONGEST_S)
+        admission = Admission(MOST)
         inside = 0
 
         async def one() -> None:
@@ -48,7 +48,7 @@ def test_never_more_than_there_are_places_and_no_place_is_lost(seed: int) -> Non
 
 def test_who_waits_is_served_in_the_order_of_coming() -> None:
     async def scene(_: VirtualLoop, __: random.Random) -> None:
-        admission, order = Admission(1, 100.0, LONGEST_S), list[int]()
+        admission, order = Admission(1), list[int]()
 
         async def one(number: int) -> None:
             await asyncio.sleep(number / 1000)
@@ -66,7 +66,7 @@ def test_a_crowd_comes_back_at_the_pace_at_which_it_is_served() -> None:
     """400 come at once where 20 a second can be served: nearly all are refused once, and nobody over and over."""
 
     async def scene(loop: VirtualLoop, _: random.Random) -> None:
-        admission, refused, last = Admission(MOST, WAIT_S, LONGEST_S), [0] * 400, 0.0
+        admission, refused, last = Admission(MOST), [0] * 400, 0.0
 
         async def one(number: int) -> None:
             nonlocal last
@@ -93,7 +93,7 @@ def test_a_crowd_comes_back_at_the_pace_at_which_it_is_served() -> None:
 
 def test_who_waits_for_what_hangs_is_told_to_come_again_and_all_is_well_after() -> None:
     async def scene(loop: VirtualLoop, _: random.Random) -> None:
-        admission = Admission(MOST, WAIT_S, LONGEST_S)
+        admission = Admission(MOST)
         hangs = asyncio.Event()
 
         async def one() -> str:
