@@ -79,7 +79,7 @@ def ada(browser: Browser, system: System) -> Iterator[Visitor]:
     found.sees("I bring the notes")
     found.attach("cover.png", "image/png", picture(size=(480, 300)))
     found.page.locator(".message .media-box img, .message img").last.wait_for()
-    wait_until(lambda: ben.chat(choir)["lastMessage"]["senderId"] == me, "the picture is sent")
+    wait_until(lambda: ben.chat(choir)["lastMessage"]["content"]["kind"] == "image", "the picture is sent")
     ben.say(choir, text("Thank you"))
     found.sees("Thank you")
     yield found
